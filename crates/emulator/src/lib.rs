@@ -1,0 +1,1 @@
+//! Emulated tokens and readers for tests, demo and training.

@@ -1,0 +1,1 @@
+//! Files in, files out: what a seed file is, and what it says.

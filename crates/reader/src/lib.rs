@@ -1,0 +1,1 @@
+//! The wires to a token: PC/SC readers.

@@ -1,0 +1,1 @@
+//! The work: burn one token, escrow first, and prove that it worked.

@@ -1,0 +1,1 @@
+//! How programmable OATH tokens speak: one driver per family, bytes in, bytes out.

@@ -1,0 +1,2 @@
+//! The oathburn command line.
+fn main() {}

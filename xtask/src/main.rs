@@ -1,0 +1,2 @@
+//! Set-up, demo, test and bench of oathburn.
+fn main() {}
