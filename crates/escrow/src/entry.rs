@@ -1,0 +1,268 @@
+//! Entries: what anybody who reads the store may know about a sealed seed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use oathburn_oath::{FamilyId, SerialNumber, Slot, TokenIdentity, TokenRecord, TotpParams, UnixTime};
+use uuid::Uuid;
+
+use crate::EscrowError;
+
+/// An id of 16 bytes, shown as a UUID.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new one: a UUID of version 7 (RFC 9562, section 5.7), which sorts by the time it was made.
+            #[allow(clippy::new_without_default, reason = "two of them are never equal")]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+
+            /// The id with these bytes; `None` unless there are 16.
+            pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+                Uuid::from_slice(bytes).ok().map(Self)
+            }
+
+            /// The bytes.
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = EscrowError;
+
+            fn from_str(text: &str) -> Result<Self, EscrowError> {
+                let unknown = |_| EscrowError::EntryUnknown { text: text.into() };
+                Uuid::try_parse(text.trim()).map(Self).map_err(unknown)
+            }
+        }
+    };
+}
+
+id! {
+    /// Which escrow: made once, pinned by every process that uses it.
+    EscrowId
+}
+id! {
+    /// Which entry.
+    EntryId
+}
+id! {
+    /// Which sealing session.
+    SessionId
+}
+id! {
+    /// Which batch of burns an entry belongs to.
+    BatchId
+}
+
+/// An enum with stable names, which are stored, signed and shown.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The stable name.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// The one with this name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.as_str() == name)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use named;
+
+named! {
+    /// Where an entry stands.
+    EntryState {
+        /// Sealed, not known to be on a token.
+        Reserved = "reserved",
+        /// A conversation broke after the first write: the seed may or may not be on the token.
+        Unknown = "unknown",
+        /// On the token.
+        Programmed = "programmed",
+        /// Came in a file: on a token that somebody else programmed.
+        Imported = "imported",
+        /// Replaced by a later burn of the same family, serial and slot, or given up.
+        Superseded = "superseded",
+        /// Out of use.
+        Retired = "retired",
+    }
+}
+
+impl EntryState {
+    /// Whether a token may be showing codes of this seed: everything but superseded and retired.
+    pub const fn is_live(self) -> bool {
+        !matches!(self, Self::Superseded | Self::Retired)
+    }
+
+    /// Whether a burn began and did not end.
+    pub const fn is_unfinished(self) -> bool {
+        matches!(self, Self::Reserved | Self::Unknown)
+    }
+
+    /// Whether the seed is known to be on a token: only these are exported.
+    pub const fn is_finished(self) -> bool {
+        matches!(self, Self::Programmed | Self::Imported)
+    }
+}
+
+named! {
+    /// Where a seed came from.
+    Origin {
+        /// Made by this program.
+        Generated = "generated",
+        /// Given by the caller.
+        Given = "given",
+        /// An escrowed seed, once more.
+        Again = "again",
+        /// Read from a file of tokens that are in use.
+        Imported = "imported",
+    }
+}
+
+/// What is to be sealed before a token is touched.
+#[derive(Clone, Copy, Debug)]
+pub struct Reservation<'a> {
+    /// The token, its parameters and its seed; model, UPN and issuer are noted unsealed.
+    pub record: &'a TokenRecord,
+    /// Where the seed came from.
+    pub origin: Origin,
+    /// The batch it belongs to.
+    pub batch: Option<BatchId>,
+}
+
+/// What was read back from a token after its seed was written.
+#[derive(Clone, Debug, Default)]
+pub struct Programmed {
+    /// The product's name, when the token says it.
+    pub model: Option<String>,
+    /// The token's clock minus ours, in seconds.
+    pub drift_seconds: Option<i64>,
+    /// What else is worth keeping in the event.
+    pub facts: crate::Facts,
+}
+
+/// An entry without its seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Which entry.
+    pub id: EntryId,
+    /// Which token, where in it.
+    pub identity: TokenIdentity,
+    /// How its codes are made.
+    pub params: TotpParams,
+    /// The product's name.
+    pub model: Option<String>,
+    /// The user it belongs to.
+    pub upn: Option<String>,
+    /// The service the seed is for.
+    pub issuer: Option<String>,
+    /// Where it stands.
+    pub state: EntryState,
+    /// Where the seed came from.
+    pub origin: Origin,
+    /// The batch it belongs to.
+    pub batch: Option<BatchId>,
+    /// When it was sealed.
+    pub reserved_at: UnixTime,
+    /// When it was programmed, last.
+    pub programmed_at: Option<UnixTime>,
+    /// When the token was last seen to show the right code.
+    pub verified_at: Option<UnixTime>,
+    /// The token's clock minus ours in seconds, when the token last told its time.
+    pub drift_seconds: Option<i64>,
+    /// When that was.
+    pub drift_at: Option<UnixTime>,
+    /// How many events touched the entry.
+    pub revision: u64,
+}
+
+/// Which entries; what is `None` or empty lets all pass.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// The wire protocol.
+    pub family: Option<FamilyId>,
+    /// The whole serial number.
+    pub serial: Option<SerialNumber>,
+    /// The slot.
+    pub slot: Option<Slot>,
+    /// The whole UPN, as it was written.
+    pub upn: Option<String>,
+    /// The whole model name.
+    pub model: Option<String>,
+    /// The issuer.
+    pub issuer: Option<String>,
+    /// Any of these states.
+    pub states: Vec<EntryState>,
+    /// The batch.
+    pub batch: Option<BatchId>,
+}
+
+impl Filter {
+    /// All entries of one token's slot.
+    pub fn identity(identity: &TokenIdentity) -> Self {
+        Self {
+            family: Some(identity.family.clone()),
+            serial: Some(identity.serial.clone()),
+            slot: Some(identity.slot.clone()),
+            ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_survive_their_text_and_sort_by_age() {
+        let (first, second) = (EntryId::new(), EntryId::new());
+        assert!(first < second);
+        let text = first.to_string();
+        assert_eq!(text.len(), 36);
+        assert_eq!(text.parse::<EntryId>().unwrap(), first);
+        assert_eq!(EntryId::from_slice(first.as_bytes()), Some(first));
+        assert_eq!(EntryId::from_slice(&[0; 15]), None);
+        assert!(matches!("nonsense".parse::<EntryId>(), Err(EscrowError::EntryUnknown { .. })));
+    }
+
+    #[test]
+    fn names_of_states_are_stable() {
+        let names: Vec<_> = EntryState::ALL.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["reserved", "unknown", "programmed", "imported", "superseded", "retired"]);
+        for state in EntryState::ALL {
+            assert_eq!(EntryState::from_name(state.as_str()), Some(*state));
+            assert!(!(state.is_finished() && state.is_unfinished()));
+            assert!(state.is_live() == (state.is_finished() || state.is_unfinished()));
+        }
+        assert_eq!(EntryState::from_name("burnt"), None);
+    }
+}

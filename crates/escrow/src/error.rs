@@ -1,0 +1,377 @@
+//! What can be wrong with a store, a key file, a roster or an entry.
+
+use std::io;
+use std::path::PathBuf;
+
+use oathburn_oath::Remedy;
+
+use crate::{EntryId, EntryState, EscrowId};
+
+/// Everything this crate refuses or fails at. No variant carries a seed, a key, a passphrase or a code.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EscrowError {
+    /// There is no such key file.
+    #[error("there is no key file {}", path.display())]
+    KeyFileMissing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A new key would overwrite an old one.
+    #[error("{} exists and is not overwritten", path.display())]
+    KeyFileExists {
+        /// The file that is there.
+        path: PathBuf,
+    },
+    /// Others than the owner may read or write the key file.
+    #[error("{} can be read or written by others (mode {mode:03o})", path.display())]
+    KeyFileExposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file holds something else.
+    #[error("{} is not the file of {role}", path.display())]
+    NotKeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Whose file was wanted: `an officer` or `a station`.
+        role: &'static str,
+    },
+    /// The key file asks for a passphrase and none was given.
+    #[error("{} is locked with a passphrase", path.display())]
+    KeyFileLocked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The passphrase does not open the key file.
+    #[error("the passphrase does not open {}", path.display())]
+    WrongPassphrase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The key file asks for more work than any of ours does.
+    #[error("{} asks for an excessive amount of work to be unlocked", path.display())]
+    PassphraseWork {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operating system refused something with a key file.
+    #[error("failed to {action} {}: {source}", path.display())]
+    KeyFileIo {
+        /// What was tried: `read`, `create` …
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Not the address of a store.
+    #[error("{url:?} does not name a store")]
+    UrlUnknown {
+        /// What was given.
+        url: String,
+    },
+    /// Secrets do not belong in addresses: arguments are seen by every user of a machine.
+    #[error("the address of the store holds a password")]
+    UrlPassword,
+    /// A store of a kind that this build does not have.
+    #[error("{engine} stores are not available in this build")]
+    EngineMissing {
+        /// The database's name.
+        engine: &'static str,
+    },
+    /// A new store would overwrite something.
+    #[error("{store} exists and is not overwritten")]
+    StoreExists {
+        /// The store.
+        store: String,
+    },
+    /// There is no store.
+    #[error("there is no store at {store}")]
+    StoreMissing {
+        /// The store.
+        store: String,
+    },
+    /// Another process holds the store.
+    #[error("{store} is locked by another process")]
+    StoreBusy {
+        /// The store.
+        store: String,
+    },
+    /// The file is no database.
+    #[error("{store} is not a database")]
+    NotDatabase {
+        /// The store.
+        store: String,
+    },
+    /// The file is the database of another program.
+    #[error("{store} is a database, but not an escrow")]
+    NotEscrow {
+        /// The store.
+        store: String,
+    },
+    /// The store was written by a newer version.
+    #[error("{store} has format {found}, this version knows formats up to {known}")]
+    StoreNewer {
+        /// The store.
+        store: String,
+        /// Its format.
+        found: i64,
+        /// The newest format known here.
+        known: i64,
+    },
+    /// The store cannot be written.
+    #[error("{store} or its folder is read-only")]
+    StoreReadOnly {
+        /// The store.
+        store: String,
+    },
+    /// No room is left.
+    #[error("no room is left for {store}")]
+    StoreFull {
+        /// The store.
+        store: String,
+    },
+    /// The operating system does not let us at the store.
+    #[error("permission to open {store} was denied")]
+    StoreDenied {
+        /// The store.
+        store: String,
+    },
+    /// The database's own structure is broken.
+    #[error("{store} is damaged: {detail}")]
+    StoreCorrupt {
+        /// The store.
+        store: String,
+        /// What the database said.
+        detail: String,
+    },
+    /// Reading or writing the store failed below the database.
+    #[error("failed to read or write {store}: {detail}")]
+    StoreIo {
+        /// The store.
+        store: String,
+        /// What the database or the system said.
+        detail: String,
+    },
+    /// A row holds what no version of this program writes.
+    #[error("the store's table {table} is damaged at {row}: {problem}")]
+    Damaged {
+        /// The table.
+        table: &'static str,
+        /// The row, by its key.
+        row: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Another escrow lies where a known one lay.
+    #[error("the store holds escrow {found}, not the known escrow {pinned}")]
+    OtherEscrow {
+        /// The escrow that was seen here first.
+        pinned: EscrowId,
+        /// The escrow that is there now.
+        found: EscrowId,
+    },
+    /// A roster that nobody entitled has signed, or that is not the one seen before.
+    #[error("version {version} of the roster was not signed by a known officer")]
+    RosterForged {
+        /// The roster's version.
+        version: u64,
+    },
+    /// The store went back behind what was seen before.
+    #[error("the store's roster has version {found}, but version {pinned} was seen before")]
+    RosterOlder {
+        /// The version that was seen.
+        pinned: u64,
+        /// The version that is there now.
+        found: u64,
+    },
+    /// A pin that cannot be read.
+    #[error("the pin {} cannot be read: {problem}", path.display())]
+    PinUnreadable {
+        /// The pin's file.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// The operating system refused something with a pin.
+    #[error("failed to {action} {}: {source}", path.display())]
+    PinIo {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// This machine is not on the roster.
+    #[error("this station is not approved in escrow {escrow}")]
+    StationNotApproved {
+        /// The escrow.
+        escrow: EscrowId,
+    },
+    /// The officer is not on the roster.
+    #[error("this officer does not belong to escrow {escrow}")]
+    OfficerUnknown {
+        /// The escrow.
+        escrow: EscrowId,
+    },
+    /// The keys at hand open none of the wraps.
+    #[error("the {key} is not wrapped to the keys at hand")]
+    NotWrapped {
+        /// Which key: a session's or the duplicate key.
+        key: &'static str,
+    },
+    /// The seal does not open: it was changed, or belongs to another entry.
+    #[error("the seal of entry {entry} is broken")]
+    SealBroken {
+        /// The entry.
+        entry: EntryId,
+    },
+    /// The seal opens, but the row says something else.
+    #[error("entry {entry} was changed: its {column} is not the one that was sealed")]
+    SealDiffers {
+        /// The entry.
+        entry: EntryId,
+        /// The column that differs.
+        column: &'static str,
+    },
+    /// No entry has this id.
+    #[error("there is no entry {text}")]
+    EntryUnknown {
+        /// What was looked for.
+        text: String,
+    },
+    /// Several entries begin like this.
+    #[error("several entries begin with {text}")]
+    EntryAmbiguous {
+        /// What was looked for.
+        text: String,
+    },
+    /// The entry's state does not allow it.
+    #[error("entry {entry} is {state} and cannot become {wanted}")]
+    WrongState {
+        /// The entry.
+        entry: EntryId,
+        /// Its state.
+        state: EntryState,
+        /// The state it was to have.
+        wanted: EntryState,
+    },
+    /// A text of an event is too long, or a fact has no proper name.
+    #[error("{what} does not fit into the escrow")]
+    FactRefused {
+        /// Which text.
+        what: String,
+    },
+    /// The operating system gave no random bytes.
+    #[error("the operating system's random generator failed")]
+    Random,
+    /// The roster changed while an operation ran, again and again.
+    #[error("the roster changes faster than this station can follow")]
+    RosterUnsteady,
+}
+
+impl Remedy for EscrowError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::KeyFileMissing { .. } => "key-file-missing",
+            Self::KeyFileExists { .. } => "key-file-exists",
+            Self::KeyFileExposed { .. } => "key-file-exposed",
+            Self::NotKeyFile { .. } => "key-file-foreign",
+            Self::KeyFileLocked { .. } => "key-file-locked",
+            Self::WrongPassphrase { .. } => "passphrase-wrong",
+            Self::PassphraseWork { .. } => "passphrase-work",
+            Self::KeyFileIo { .. } => "key-file-io",
+            Self::UrlUnknown { .. } => "store-url-unknown",
+            Self::UrlPassword => "store-url-password",
+            Self::EngineMissing { .. } => "store-engine-missing",
+            Self::StoreExists { .. } => "store-exists",
+            Self::StoreMissing { .. } => "store-missing",
+            Self::StoreBusy { .. } => "store-busy",
+            Self::NotDatabase { .. } => "store-not-database",
+            Self::NotEscrow { .. } => "store-not-escrow",
+            Self::StoreNewer { .. } => "store-newer",
+            Self::StoreReadOnly { .. } => "store-read-only",
+            Self::StoreFull { .. } => "store-full",
+            Self::StoreDenied { .. } => "store-denied",
+            Self::StoreCorrupt { .. } => "store-corrupt",
+            Self::StoreIo { .. } => "store-io",
+            Self::Damaged { .. } => "store-damaged",
+            Self::OtherEscrow { .. } => "escrow-other",
+            Self::RosterForged { .. } => "roster-forged",
+            Self::RosterOlder { .. } => "roster-older",
+            Self::PinUnreadable { .. } => "pin-unreadable",
+            Self::PinIo { .. } => "pin-io",
+            Self::StationNotApproved { .. } => "station-not-approved",
+            Self::OfficerUnknown { .. } => "officer-unknown",
+            Self::NotWrapped { .. } => "key-not-wrapped",
+            Self::SealBroken { .. } => "seal-broken",
+            Self::SealDiffers { .. } => "seal-differs",
+            Self::EntryUnknown { .. } => "entry-unknown",
+            Self::EntryAmbiguous { .. } => "entry-ambiguous",
+            Self::WrongState { .. } => "entry-state",
+            Self::FactRefused { .. } => "fact-refused",
+            Self::Random => "random-failed",
+            Self::RosterUnsteady => "roster-unsteady",
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        let text = match self {
+            Self::KeyFileMissing { .. } => {
+                "give the right file with --identity, or make a new escrow with `oathburn escrow init`"
+            }
+            Self::KeyFileExists { .. } => "give another path; an old key opens what was sealed to it, keep it",
+            Self::KeyFileExposed { path, .. } => {
+                return Some(format!("chmod 600 {}, and ask who may have read it", path.display()));
+            }
+            Self::NotKeyFile { .. } => "give the file that `oathburn escrow init` made",
+            Self::KeyFileLocked { .. } => "give the passphrase at the prompt or with --passphrase-file",
+            Self::WrongPassphrase { .. } => "type the passphrase again; nobody can recover a forgotten one",
+            Self::PassphraseWork { .. } => "use the original of the file: this one may have been tampered with",
+            Self::KeyFileIo { .. } => "check that the folder exists, belongs to you and has room",
+            Self::UrlUnknown { .. } => "give sqlite:PATH",
+            Self::UrlPassword => "leave the password out of the address",
+            Self::EngineMissing { .. } => "use sqlite:PATH",
+            Self::StoreExists { .. } => "give another path, or use the escrow that is there",
+            Self::StoreMissing { .. } => "check --store, or make a new escrow with `oathburn escrow init`",
+            Self::StoreBusy { .. } => "wait for the other program to finish and run again; nothing was written",
+            Self::NotDatabase { .. } | Self::NotEscrow { .. } => "check --store: the path names another file",
+            Self::StoreNewer { .. } => "use the newer version of oathburn",
+            Self::StoreReadOnly { .. } => "make the file and its folder writable, or mount the disk for writing",
+            Self::StoreFull { .. } => "free some room on the disk and run again; nothing was written",
+            Self::StoreDenied { .. } => "run as the user to whom the store belongs",
+            Self::StoreCorrupt { .. } | Self::Damaged { .. } => {
+                "stop using the store, keep a copy of it, and restore the last backup"
+            }
+            Self::StoreIo { .. } => "check the disk and the system's log, then run `oathburn escrow check`",
+            Self::OtherEscrow { .. } => {
+                "find out who replaced the store; if you did, remove its pin, and only then trust the new one"
+            }
+            Self::RosterForged { .. } => "seal nothing: somebody changed the store; keep a copy and ask an officer",
+            Self::RosterOlder { .. } => "an old copy of the store lies here; put back the newest one",
+            Self::PinUnreadable { .. } => {
+                "ask an officer which escrow belongs here; remove the pin only if the store is trusted"
+            }
+            Self::PinIo { .. } => "check that the folder belongs to you and has room",
+            Self::StationNotApproved { .. } => "ask an officer to approve this station",
+            Self::OfficerUnknown { .. } => "give the file of an officer of this escrow with --identity",
+            Self::NotWrapped { .. } => "ask an officer of this escrow to let you in",
+            Self::SealBroken { .. } | Self::SealDiffers { .. } => {
+                "do not use this entry: run `oathburn escrow check` and restore it from a backup"
+            }
+            Self::EntryUnknown { .. } => "look it up with `oathburn escrow list`",
+            Self::EntryAmbiguous { .. } => "give more of the id",
+            Self::WrongState { .. } => {
+                "look at the entry with `oathburn escrow show`; another process may have finished it"
+            }
+            Self::FactRefused { .. } => "give a shorter text",
+            Self::Random => "check the kernel's random device and run again; nothing was written",
+            Self::RosterUnsteady => "wait until the officers are done and run again; nothing was written",
+        };
+        Some(text.into())
+    }
+}

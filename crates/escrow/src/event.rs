@@ -1,0 +1,188 @@
+//! Events: who did what to which entries, when and why; signed, in the writer's own chain.
+
+use oathburn_oath::UnixTime;
+
+use crate::entry::named;
+use crate::{EntryId, Facts, WriterId};
+
+named! {
+    /// What happened. The names are stored and signed; the list can grow.
+    EventKind {
+        /// The escrow was made.
+        EscrowCreated = "escrow-created",
+        /// A version of the roster was signed.
+        RosterSigned = "roster-signed",
+        /// The key that finds duplicates was wrapped to a roster.
+        DuplicateKeyWrapped = "duplicate-key-wrapped",
+        /// A session key was wrapped to the officers of a roster.
+        SessionCreated = "session-created",
+        /// A seed was sealed, before a token was touched.
+        Reserved = "reserved",
+        /// A seed was sealed that came in a file.
+        Imported = "imported",
+        /// A token was programmed and read back.
+        Programmed = "programmed",
+        /// A conversation broke after the first write.
+        Unknown = "unknown",
+        /// An entry was replaced by a later one, or given up.
+        Superseded = "superseded",
+        /// A token was seen to show the right code.
+        Verified = "verified",
+        /// A token's clock was set.
+        Synced = "synced",
+        /// UPN or issuer were set.
+        Assigned = "assigned",
+        /// UPN and issuer were taken away.
+        Unassigned = "unassigned",
+        /// The entry went out of use.
+        Retired = "retired",
+        /// The seed was opened to burn it once more.
+        Opened = "opened",
+        /// Codes were shown.
+        CodeDisclosed = "code-disclosed",
+        /// The seed was opened to compare a code with it; nothing was shown.
+        CodeCompared = "code-compared",
+        /// The seed was shown.
+        Revealed = "revealed",
+        /// The seed was written into a file or a pipe.
+        Exported = "exported",
+    }
+}
+
+impl EventKind {
+    /// Whether only an officer may sign it.
+    pub const fn is_for_officers(self) -> bool {
+        use EventKind as K;
+        matches!(
+            self,
+            K::EscrowCreated
+                | K::RosterSigned
+                | K::DuplicateKeyWrapped
+                | K::Opened
+                | K::CodeDisclosed
+                | K::CodeCompared
+                | K::Revealed
+                | K::Exported
+        )
+    }
+
+    /// Whether it is the first event of an entry, and carries the digest of the sealed row.
+    pub const fn is_birth(self) -> bool {
+        matches!(self, Self::Reserved | Self::Imported)
+    }
+}
+
+named! {
+    /// What an officer opens a seed for. Each is an event of the same name.
+    Purpose {
+        /// To burn it once more.
+        Burn = "opened",
+        /// To show codes.
+        ShowCodes = "code-disclosed",
+        /// To compare a code that somebody read from a token; nothing is shown.
+        CompareCode = "code-compared",
+        /// To show the seed.
+        Reveal = "revealed",
+        /// To write it into a file or a pipe.
+        Export = "exported",
+    }
+}
+
+impl Purpose {
+    /// The event that is committed before the seed is handed out.
+    pub const fn event(self) -> EventKind {
+        match self {
+            Self::Burn => EventKind::Opened,
+            Self::ShowCodes => EventKind::CodeDisclosed,
+            Self::CompareCode => EventKind::CodeCompared,
+            Self::Reveal => EventKind::Revealed,
+            Self::Export => EventKind::Exported,
+        }
+    }
+}
+
+/// Why seeds are opened; it is signed and kept for ever.
+#[derive(Clone, Debug)]
+pub struct Disclosure {
+    /// What for.
+    pub purpose: Purpose,
+    /// What else is worth keeping: how many codes, which file. Never a seed, never a code.
+    pub facts: Facts,
+    /// The reason somebody gave.
+    pub reason: Option<String>,
+}
+
+impl Disclosure {
+    /// A disclosure without facts and without a reason.
+    pub fn new(purpose: Purpose) -> Self {
+        Self { purpose, facts: Facts::new(), reason: None }
+    }
+}
+
+/// Where an event stands: in whose chain, and at which place, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId {
+    /// Who signed it.
+    pub writer: WriterId,
+    /// Its place in the writer's chain.
+    pub sequence: u64,
+}
+
+impl std::fmt::Display for EventId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.writer, self.sequence)
+    }
+}
+
+/// An event as it is read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Where it stands.
+    pub id: EventId,
+    /// The writer's label on the roster.
+    pub writer: String,
+    /// When, by the writer's clock.
+    pub time: UnixTime,
+    /// The user id of the process.
+    pub uid: u32,
+    /// The machine.
+    pub host: String,
+    /// Who said to be at the keyboard; a claim.
+    pub operator: Option<String>,
+    /// What happened.
+    pub kind: EventKind,
+    /// The entries that it touched, in order.
+    pub entries: Vec<EntryId>,
+    /// What else it says; where it touched one entry, with the facts of that entry.
+    pub facts: Facts,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// Which events; what is `None` lets all pass.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Those that touched this entry.
+    pub entry: Option<EntryId>,
+    /// Those of this kind.
+    pub kind: Option<EventKind>,
+    /// Those of this writer.
+    pub writer: Option<WriterId>,
+    /// Those at this time or later.
+    pub since: Option<UnixTime>,
+    /// Those before this time.
+    pub until: Option<UnixTime>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn purposes_and_their_events_share_a_name() {
+        for purpose in Purpose::ALL {
+            assert_eq!(purpose.as_str(), purpose.event().as_str());
+            assert!(purpose.event().is_for_officers());
+        }
+    }
+}

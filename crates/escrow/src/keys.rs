@@ -1,0 +1,263 @@
+//! Keys of people and machines: an age identity to unwrap, an Ed25519 key to sign.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::str::FromStr;
+
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::{EscrowError, keyfile};
+
+/// Who signs: an Ed25519 public key (RFC 8032), shown as hex.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WriterId([u8; 32]);
+
+impl WriterId {
+    /// The writer with this public key; `None` unless there are 32 bytes.
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The public key.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Whether the writer signed `message` (strict verification: no weak keys, no second form of a signature).
+    pub(crate) fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
+        let Ok(key) = VerifyingKey::from_bytes(&self.0) else { return false };
+        let Ok(signature) = Signature::from_slice(signature) else { return false };
+        key.verify_strict(message, &signature).is_ok()
+    }
+}
+
+impl fmt::Display for WriterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for WriterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WriterId({self})")
+    }
+}
+
+/// The public half of an officer or a station.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKeys {
+    /// The age recipient (`age1…`).
+    pub recipient: String,
+    /// The Ed25519 public key.
+    pub writer: WriterId,
+}
+
+/// Both keys of one officer or station.
+pub(crate) struct KeyPair {
+    identity: age::x25519::Identity,
+    signing: SigningKey,
+}
+
+const SIGNING_PREFIX: &str = "OATHBURN-SIGNING-KEY-1";
+
+impl KeyPair {
+    fn generate() -> Result<Self, EscrowError> {
+        let mut secret = Zeroizing::new([0; 32]);
+        getrandom::fill(secret.as_mut_slice()).map_err(|_| EscrowError::Random)?;
+        Ok(Self { identity: age::x25519::Identity::generate(), signing: SigningKey::from_bytes(&secret) })
+    }
+
+    pub(crate) fn identity(&self) -> &age::x25519::Identity {
+        &self.identity
+    }
+
+    pub(crate) fn writer(&self) -> WriterId {
+        WriterId(self.signing.verifying_key().to_bytes())
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.signing.sign(message).to_bytes()
+    }
+
+    fn public(&self) -> PublicKeys {
+        PublicKeys { recipient: self.identity.to_public().to_string(), writer: self.writer() }
+    }
+
+    /// The text of a key file, version 1. Lines with `#` are for people.
+    fn to_text(&self, role: Role) -> SecretString {
+        let mut signing = Zeroizing::new(BASE32_NOPAD.encode(self.signing.as_bytes()));
+        let identity = self.identity.to_string();
+        let public = self.public();
+        let text = format!(
+            "# oathburn {} 1\n# Keep this file secret. Whoever has it can act as its owner.\n# recipient: {}\n\
+             # writer: {}\n{}\n{SIGNING_PREFIX}{}\n",
+            role.word(),
+            public.recipient,
+            public.writer,
+            identity.expose_secret(),
+            signing.as_str(),
+        );
+        signing.zeroize();
+        text.into()
+    }
+
+    /// Reads what [`Self::to_text`] wrote; `None` for anything else.
+    fn from_text(text: &str, role: Role) -> Option<Self> {
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        if lines.next()? != format!("# oathburn {} 1", role.word()) {
+            return None;
+        }
+        let (mut identity, mut signing) = (None, None);
+        for line in lines.filter(|line| !line.starts_with('#')) {
+            if let Some(encoded) = line.strip_prefix(SIGNING_PREFIX) {
+                let bytes = Zeroizing::new(BASE32_NOPAD.decode(encoded.as_bytes()).ok()?);
+                let mut key = Zeroizing::new([0; 32]);
+                if bytes.len() != key.len() || signing.is_some() {
+                    return None;
+                }
+                key.copy_from_slice(&bytes);
+                signing = Some(SigningKey::from_bytes(&key));
+            } else if identity.is_none() {
+                identity = Some(age::x25519::Identity::from_str(line).ok()?);
+            } else {
+                return None;
+            }
+        }
+        Some(Self { identity: identity?, signing: signing? })
+    }
+}
+
+/// Whose file.
+#[derive(Clone, Copy)]
+enum Role {
+    Officer,
+    Station,
+}
+
+impl Role {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Officer => "officer",
+            Self::Station => "station",
+        }
+    }
+
+    fn foreign(self, path: &Path) -> EscrowError {
+        let role = match self {
+            Self::Officer => "an officer",
+            Self::Station => "a station",
+        };
+        EscrowError::NotKeyFile { path: path.into(), role }
+    }
+}
+
+/// Somebody who may open the escrow.
+pub struct Officer(KeyPair);
+
+impl Officer {
+    /// Makes the keys of a new officer.
+    pub fn generate() -> Result<Self, EscrowError> {
+        KeyPair::generate().map(Self)
+    }
+
+    /// Writes the keys to a new file with mode 0600 and makes them durable; never overwrites.
+    ///
+    /// With a passphrase the file is an age file (scrypt) around the text, without one the text itself.
+    pub fn create_file(&self, path: &Path, passphrase: Option<&SecretString>) -> Result<(), EscrowError> {
+        let text = self.0.to_text(Role::Officer);
+        match passphrase {
+            None => keyfile::create(path, text.expose_secret().as_bytes()),
+            Some(passphrase) => {
+                keyfile::create(path, &keyfile::lock(text.expose_secret().as_bytes(), passphrase, path)?)
+            }
+        }
+    }
+
+    /// Whether the file asks for a passphrase.
+    pub fn is_locked(path: &Path) -> Result<bool, EscrowError> {
+        keyfile::read(path).map(|bytes| keyfile::is_locked(&bytes))
+    }
+
+    /// Reads the keys. Files that others may read or write are refused.
+    pub fn load(path: &Path, passphrase: Option<&SecretString>) -> Result<Self, EscrowError> {
+        let mut bytes = keyfile::read(path)?;
+        if keyfile::is_locked(&bytes) {
+            let passphrase = passphrase.ok_or_else(|| EscrowError::KeyFileLocked { path: path.into() })?;
+            bytes = keyfile::unlock(&bytes, passphrase, path)?;
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|_| Role::Officer.foreign(path))?;
+        KeyPair::from_text(text, Role::Officer).map(Self).ok_or_else(|| Role::Officer.foreign(path))
+    }
+
+    /// The public half.
+    pub fn public(&self) -> PublicKeys {
+        self.0.public()
+    }
+
+    pub(crate) fn keys(&self) -> &KeyPair {
+        &self.0
+    }
+}
+
+/// Says whose keys they are, never what they are.
+impl fmt::Debug for Officer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Officer({}, ..)", self.0.writer())
+    }
+}
+
+/// A machine that burns: it seals and signs, and cannot open.
+pub struct StationKey(KeyPair);
+
+impl StationKey {
+    /// Reads the station's keys; makes them, with folders of mode 0700 and a file of mode 0600, at the first use.
+    ///
+    /// Of two processes that make them at the same time, both get the keys of the first.
+    pub fn load_or_create(path: &Path) -> Result<Self, EscrowError> {
+        match Self::load(path) {
+            Err(EscrowError::KeyFileMissing { .. }) => {}
+            other => return other,
+        }
+        if let Some(folder) = path.parent() {
+            keyfile::create_folder(folder).map_err(|source| EscrowError::KeyFileIo {
+                action: "create",
+                path: folder.into(),
+                source,
+            })?;
+        }
+        let text = KeyPair::generate()?.to_text(Role::Station);
+        match keyfile::publish(path, text.expose_secret().as_bytes()) {
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(EscrowError::KeyFileIo { action: "create", path: path.into(), source }),
+            Ok(()) => {}
+        }
+        Self::load(path)
+    }
+
+    fn load(path: &Path) -> Result<Self, EscrowError> {
+        let bytes = keyfile::read(path)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| Role::Station.foreign(path))?;
+        KeyPair::from_text(text, Role::Station).map(Self).ok_or_else(|| Role::Station.foreign(path))
+    }
+
+    /// The public half.
+    pub fn public(&self) -> PublicKeys {
+        self.0.public()
+    }
+
+    pub(crate) fn keys(&self) -> &KeyPair {
+        &self.0
+    }
+}
+
+/// Says whose keys they are, never what they are.
+impl fmt::Debug for StationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StationKey({}, ..)", self.0.writer())
+    }
+}
