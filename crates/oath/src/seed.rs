@@ -4,10 +4,12 @@ use std::fmt;
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use secrecy::{ExposeSecret, SecretSlice};
+use sha1::{Digest, Sha1};
+use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::OathError;
+use crate::{Algorithm, OathError};
 
 /// How a seed is written as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,6 +106,28 @@ impl Seed {
         self.expose().len()
     }
 
+    /// Whether all bytes are zero: no secret at all, and what some tokens take for an order to forget.
+    pub fn is_zero(&self) -> bool {
+        self.expose().iter().fold(0, |all, byte| all | byte) == 0
+    }
+
+    /// The shortest seed that makes the same codes. HMAC hashes keys that are longer than the hash's block and
+    /// extends shorter ones with zeros (RFC 2104, section 2), so a long seed equals its hash, and zeros at the end
+    /// of a seed do not count. A seed of zeros keeps one.
+    #[must_use]
+    pub fn shortest_equivalent(&self, algorithm: Algorithm) -> Self {
+        let hashed = (self.len() > algorithm.block_len()).then(|| {
+            Zeroizing::new(match algorithm {
+                Algorithm::Sha1 => Sha1::digest(self.expose()).to_vec(),
+                Algorithm::Sha256 => Sha256::digest(self.expose()).to_vec(),
+                Algorithm::Sha512 => Sha512::digest(self.expose()).to_vec(),
+            })
+        });
+        let bytes = hashed.as_ref().map_or(self.expose(), |hash| hash);
+        let len = bytes.iter().rposition(|&byte| byte != 0).map_or(1, |last| last + 1);
+        Self(bytes[..len].to_vec().into())
+    }
+
     /// The bytes themselves. Every use is listed in the architecture test.
     pub fn expose(&self) -> &[u8] {
         self.0.expose_secret()
@@ -156,6 +180,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{Totp, TotpParams};
+
+    #[test]
+    fn zero_is_told_apart() {
+        let seed = |bytes: &[u8]| Seed::new(bytes.to_vec()).unwrap();
+        assert!(seed(&[0, 0]).is_zero() && !seed(&[0, 1]).is_zero());
+        assert_eq!(seed(&[0; 70]).shortest_equivalent(Algorithm::Sha512).expose(), [0]);
+        assert_eq!(seed(&[1; 65]).shortest_equivalent(Algorithm::Sha1).len(), 20);
+        assert_eq!(seed(&[1; 64]).shortest_equivalent(Algorithm::Sha1).len(), 64);
+    }
 
     #[test]
     fn base32_is_read_as_people_type_it() {
@@ -213,6 +247,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_shortest_equivalent_makes_the_same_codes(
+            bytes in proptest::collection::vec(prop_oneof![3 => any::<u8>(), 1 => Just(0)], 1..=120), zeros in 0..=8_usize,
+            algorithm in 0..3_usize, counter: u64,
+        ) {
+            let algorithm = Algorithm::ALL[algorithm];
+            let seed = Seed::new([bytes, vec![0; zeros]].concat()).unwrap();
+            let shorter = seed.shortest_equivalent(algorithm);
+            let params = TotpParams { algorithm, ..TotpParams::default() };
+            prop_assert!(shorter.len() <= seed.len().min(algorithm.block_len()));
+            prop_assert_eq!(Totp::new(&seed, params).code_of(counter), Totp::new(&shorter, params).code_of(counter));
+        }
+
         #[test]
         fn text_forms_lead_back(bytes in proptest::collection::vec(any::<u8>(), 1..=128)) {
             let seed = Seed::new(bytes).unwrap();

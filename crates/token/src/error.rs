@@ -1,0 +1,268 @@
+//! What can go wrong in a conversation: the wire failed, the token refused, or we refuse.
+
+use oathburn_oath::{Algorithm, Digits, Remedy, SerialNumber, Slot, TimeStep};
+
+use crate::{StatusWord, TransportError};
+
+/// Everything a driver reports. No variant carries any part of a seed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// The wire failed: whether the token received the command is not known.
+    #[error("{command}: {source}")]
+    Wire {
+        /// The command that was under way.
+        command: &'static str,
+        /// How the wire failed.
+        source: TransportError,
+    },
+    /// The token refused.
+    #[error("the token refused {command}: {meaning} (status {status})")]
+    Refused {
+        /// The command it refused.
+        command: &'static str,
+        /// What it answered.
+        status: StatusWord,
+        /// What that means in this family.
+        meaning: &'static str,
+    },
+    /// The token does not accept the key of its family.
+    #[error("the token does not accept its family's key (status {status})")]
+    WrongKey {
+        /// What it answered.
+        status: StatusWord,
+    },
+    /// The token's answer does not follow its protocol.
+    #[error("the token answered {command} with {what}")]
+    Garbled {
+        /// The command it answered.
+        command: &'static str,
+        /// What was wrong with the answer.
+        what: &'static str,
+    },
+    /// Another token lies on the reader than the one the order is for.
+    #[error("the token on the reader is {found}, not {expected}")]
+    OtherToken {
+        /// The one the order is for.
+        expected: SerialNumber,
+        /// The one that answered.
+        found: SerialNumber,
+    },
+    /// After a burn the token's clock does not show what was written.
+    #[error("the token's clock is {seconds} s off right after it was set")]
+    ClockNotSet {
+        /// Seconds it is ahead.
+        seconds: i64,
+    },
+    /// No known model has this serial number.
+    #[error("the serial number {serial} belongs to no known programmable model")]
+    UnlistedModel {
+        /// The token's serial number.
+        serial: SerialNumber,
+    },
+    /// The model is known, and its seed cannot be written.
+    #[error("{model} ({serial}) is not programmable")]
+    NotProgrammable {
+        /// The model's name.
+        model: String,
+        /// The token's serial number.
+        serial: SerialNumber,
+    },
+    /// The hash is none of those the family has.
+    #[error("this token has no {algorithm}")]
+    Algorithm {
+        /// What was asked for.
+        algorithm: Algorithm,
+    },
+    /// The family shows codes of another length.
+    #[error("this token does not show {digits} digits")]
+    Digits {
+        /// What was asked for.
+        digits: Digits,
+    },
+    /// The family has other time steps.
+    #[error("this token has no time step of {step} s")]
+    TimeStep {
+        /// What was asked for.
+        step: TimeStep,
+    },
+    /// The token has no such slot.
+    #[error("this token has no slot {slot}")]
+    NoSuchSlot {
+        /// What was asked for.
+        slot: Slot,
+    },
+    /// The seed cannot be written so that the codes come out right.
+    #[error("a seed of {len} bytes does not fit, this token takes {max}")]
+    SeedTooLong {
+        /// Its length in bytes.
+        len: usize,
+        /// The longest that fits.
+        max: usize,
+    },
+    /// A seed of zeros is no secret.
+    #[error("the seed consists of zeros only")]
+    SeedAllZero,
+    /// The present cannot be written: the token counts seconds in 32 bits.
+    #[error("the time {seconds} cannot be set, the token counts seconds from 1970 in 32 bits")]
+    TimeOutOfRange {
+        /// Unix seconds.
+        seconds: u64,
+    },
+    /// Setting the clock would erase the seed.
+    #[error("setting the clock of {serial} erases its seed")]
+    SyncErasesSeed {
+        /// The token's serial number.
+        serial: SerialNumber,
+    },
+    /// Another time than the present was asked for without permission.
+    #[error("setting a clock to another time than the present is not permitted")]
+    OtherTimeNotPermitted,
+    /// The conversation broke after the first write was sent: what the token now holds is not known.
+    #[error("{0}; the token may already have been changed")]
+    AfterWrite(Box<Self>),
+}
+
+impl TokenError {
+    /// Whether a write had been sent, so that the token's state is unknown.
+    pub const fn after_write(&self) -> bool {
+        matches!(self, Self::AfterWrite(_))
+    }
+
+    /// The error without the note that a write had been sent.
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::AfterWrite(cause) => cause.cause(),
+            other => other,
+        }
+    }
+
+    /// The same error, noted as having come after the first write.
+    #[must_use]
+    pub(crate) fn noted(self, written: bool) -> Self {
+        if written && !self.after_write() { Self::AfterWrite(Box::new(self)) } else { self }
+    }
+}
+
+impl Remedy for TokenError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Wire { source, .. } => match source {
+                TransportError::Removed => "token-removed",
+                TransportError::Reset => "token-reset",
+                TransportError::Timeout { .. } => "token-timeout",
+                TransportError::ReaderLost => "reader-lost",
+                TransportError::TooLong { .. } => "command-too-long",
+                TransportError::Failed { .. } => "reader-failed",
+            },
+            Self::Refused { .. } => "token-refused",
+            Self::WrongKey { .. } => "token-wrong-key",
+            Self::Garbled { .. } => "token-garbled",
+            Self::OtherToken { .. } => "other-token",
+            Self::ClockNotSet { .. } => "clock-not-set",
+            Self::UnlistedModel { .. } => "model-unlisted",
+            Self::NotProgrammable { .. } => "not-programmable",
+            Self::Algorithm { .. } => "token-algorithm",
+            Self::Digits { .. } => "token-digits",
+            Self::TimeStep { .. } => "token-time-step",
+            Self::NoSuchSlot { .. } => "token-slot",
+            Self::SeedTooLong { .. } => "token-seed-too-long",
+            Self::SeedAllZero => "seed-all-zero",
+            Self::TimeOutOfRange { .. } => "time-out-of-range",
+            Self::SyncErasesSeed { .. } => "sync-erases-seed",
+            Self::OtherTimeNotPermitted => "other-time",
+            Self::AfterWrite(cause) => cause.code(),
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        let text = match self {
+            Self::AfterWrite(_) => {
+                "the seed is in the escrow; switch the token on, put it back and burn the same serial again before it is handed out"
+            }
+            Self::Wire { source, .. } => match source {
+                TransportError::Removed => "press the token's button and lay it on the reader until the burn is done",
+                TransportError::Reset => "close other programs that use the reader and try again",
+                TransportError::Timeout { .. } => "press the token's button, lay it flat on the reader and try again",
+                TransportError::ReaderLost => "plug the reader in again and check `oathburn readers`",
+                TransportError::TooLong { .. } => "report this, with the reader's name",
+                TransportError::Failed { .. } => "unplug the reader, plug it in again and try again",
+            },
+            Self::Refused { .. } => {
+                "switch the token off and on and try again; a token that refuses twice is defective or of another kind"
+            }
+            Self::WrongKey { .. } => {
+                "do not try again: older tokens count failures and lock for good; check with the seller that the token is programmable"
+            }
+            Self::Garbled { .. } => {
+                "lay the token flat on the reader and try again; if it stays, it is another kind of token"
+            }
+            Self::OtherToken { .. } => "lay the right token on the reader, alone",
+            Self::ClockNotSet { .. } => "burn the token again; if it stays, its clock is broken",
+            Self::UnlistedModel { .. } => "if the seller says that it is programmable, allow it with --unlisted-model",
+            Self::NotProgrammable { .. } => "use a programmable model; the seed of this one is fixed in the factory",
+            Self::Algorithm { .. } => "use --algorithm sha1, or another model",
+            Self::Digits { .. } => "use 6 digits, or another model",
+            Self::TimeStep { .. } => "use --time-step 30 or 60",
+            Self::NoSuchSlot { .. } => "leave --slot out for a token with a single profile",
+            Self::SeedTooLong { .. } => "use a shorter seed; 20 bytes are right for SHA-1, 32 for SHA-256",
+            Self::SeedAllZero => "generate a random seed",
+            Self::TimeOutOfRange { .. } => "set this machine's clock",
+            Self::SyncErasesSeed { .. } => {
+                "burn the token again with its escrowed seed, or allow the loss with --allow-erase"
+            }
+            Self::OtherTimeNotPermitted => {
+                "allow it with --allow-time-travel; a clock that was set back shows old codes again"
+            }
+        };
+        Some(text.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_a_message_a_code_and_a_remedy() {
+        let serial = SerialNumber::new("1").unwrap();
+        let wire = |source| TokenError::Wire { command: "GET INFO", source };
+        let all = [
+            wire(TransportError::Removed),
+            wire(TransportError::Reset),
+            wire(TransportError::Timeout { seconds: 3 }),
+            wire(TransportError::ReaderLost),
+            wire(TransportError::TooLong { len: 300 }),
+            wire(TransportError::Failed { detail: "an internal error".into() }),
+            TokenError::Refused { command: "WRITE SEED", status: StatusWord(0x6a80), meaning: "bad data" },
+            TokenError::WrongKey { status: StatusWord(0x6983) },
+            TokenError::Garbled { command: "GET INFO", what: "nonsense" },
+            TokenError::OtherToken { expected: serial.clone(), found: serial.clone() },
+            TokenError::ClockNotSet { seconds: -9 },
+            TokenError::UnlistedModel { serial: serial.clone() },
+            TokenError::NotProgrammable { model: "C202".into(), serial: serial.clone() },
+            TokenError::Algorithm { algorithm: Algorithm::Sha512 },
+            TokenError::Digits { digits: Digits::EIGHT },
+            TokenError::TimeStep { step: TimeStep::new(45).unwrap() },
+            TokenError::NoSuchSlot { slot: Slot::Number(3) },
+            TokenError::SeedTooLong { len: 64, max: 63 },
+            TokenError::SeedAllZero,
+            TokenError::TimeOutOfRange { seconds: 1 << 32 },
+            TokenError::SyncErasesSeed { serial },
+            TokenError::OtherTimeNotPermitted,
+        ];
+        let mut codes: Vec<_> = all.iter().map(Remedy::code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), all.len());
+        for error in all {
+            let message = error.to_string();
+            assert!(!message.ends_with('.') && error.remedy().is_some(), "{message}");
+            let noted = error.clone().noted(true);
+            assert!(noted.after_write() && !error.after_write());
+            assert_eq!((noted.code(), noted.cause()), (error.code(), &error));
+            assert!(noted.to_string().ends_with("the token may already have been changed"));
+            assert_eq!(noted.clone().noted(true), noted);
+            assert_eq!(error.clone().noted(false), error);
+        }
+    }
+}
