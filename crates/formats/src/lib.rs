@@ -1,1 +1,24 @@
 //! Files in, files out: what a seed file is, and what it says.
+//!
+//! Input is classified before it is read, so that a serial number, a web address or the wrong kind of QR code is
+//! named instead of burned, and nothing secret is echoed.
+//!
+//! ```
+//! use oathburn_formats::{Look, look, read_seed};
+//!
+//! let input = read_seed("otpauth://totp/ACME:bob@example.com?secret=GEZDGNBVGY3TQOJQ&issuer=ACME&period=60", None)?;
+//! assert_eq!(input.issuer.as_deref(), Some("ACME"));
+//! assert_eq!(input.step.unwrap().seconds(), 60);
+//! assert_eq!(look("8659622000001"), Look::SerialNumber);
+//! # Ok::<(), oathburn_formats::FormatError>(())
+//! ```
+
+mod classify;
+mod error;
+mod otpauth;
+mod seed_input;
+
+pub use classify::{Look, look};
+pub use error::FormatError;
+pub use otpauth::{KeyUri, MAX_URI_LEN};
+pub use seed_input::{SeedInput, read_seed};

@@ -1,0 +1,117 @@
+//! What can be wrong with a file.
+
+use oathburn_oath::{OathError, Remedy};
+
+use crate::{Look, MAX_URI_LEN};
+
+/// Everything this crate refuses. No variant carries any part of a seed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    /// The text is something else.
+    #[error("this is no seed, it looks like {look}")]
+    NotASeed {
+        /// What it looks like.
+        look: Look,
+    },
+    /// Base32 and hex give different seeds.
+    #[error("the text can be read as Base32 and as hex, which give different seeds")]
+    AmbiguousEncoding,
+    /// The seed itself is wrong.
+    #[error(transparent)]
+    Seed(#[from] OathError),
+    /// No `otpauth://totp/`.
+    #[error("this is no key URI for timed codes (otpauth://totp/)")]
+    NotAKeyUri,
+    /// Too long to have come from a QR code.
+    #[error("the key URI has more than {MAX_URI_LEN} bytes")]
+    UriTooLong,
+    /// No `secret`.
+    #[error("the key URI has no secret")]
+    UriWithoutSecret,
+    /// A parameter makes no sense.
+    #[error("the key URI's {parameter} is not valid")]
+    UriParameter {
+        /// Its name.
+        parameter: &'static str,
+    },
+    /// A parameter is said twice in two ways.
+    #[error("the key URI says {parameter} twice, in two ways")]
+    UriParameterTwice {
+        /// Its name.
+        parameter: &'static str,
+    },
+}
+
+impl Remedy for FormatError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotASeed { .. } => "not-a-seed",
+            Self::AmbiguousEncoding => "encoding-ambiguous",
+            Self::Seed(error) => error.code(),
+            Self::NotAKeyUri => "not-a-key-uri",
+            Self::UriTooLong => "uri-too-long",
+            Self::UriWithoutSecret => "uri-without-secret",
+            Self::UriParameter { .. } => "uri-parameter",
+            Self::UriParameterTwice { .. } => "uri-parameter-twice",
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        let text = match self {
+            Self::NotASeed { look } => match look {
+                Look::Empty => "check that the file or argument holds the seed",
+                Look::Code => "give the seed, not the code that the token shows",
+                Look::SerialNumber => {
+                    "give the seed, not the number on the token's back; if these digits are the seed, say --encoding hex"
+                }
+                Look::HotpUri => "ask the service for timed codes (TOTP); these tokens do not count",
+                Look::MigrationUri => "set the account up anew at the service and use the QR code shown there",
+                Look::PhoneFactor => {
+                    "choose \"use a different authenticator app\" at the service, then use the QR code shown there"
+                }
+                Look::Fido => "this QR code signs in with a passkey; choose an authenticator app at the service",
+                Look::Url => "copy the secret key shown at the service, not the page's address",
+                Look::Base64 => "convert the seed to Base32 or hex",
+                Look::Armour => "decrypt the file first",
+                _ => "give the seed as Base32, hex or an otpauth URI",
+            },
+            Self::AmbiguousEncoding => {
+                "say --encoding base32 or --encoding hex; services that show a secret key use Base32"
+            }
+            Self::Seed(error) => return error.remedy(),
+            Self::NotAKeyUri | Self::UriTooLong | Self::UriWithoutSecret => "copy the whole URI from the QR code",
+            Self::UriParameter { .. } | Self::UriParameterTwice { .. } => {
+                "ask the service for a new QR code, or give seed and parameters singly"
+            }
+        };
+        Some(text.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_a_message_a_code_and_a_remedy() {
+        let all = [
+            FormatError::NotASeed { look: Look::Url },
+            FormatError::AmbiguousEncoding,
+            FormatError::Seed(OathError::SeedEmpty),
+            FormatError::NotAKeyUri,
+            FormatError::UriTooLong,
+            FormatError::UriWithoutSecret,
+            FormatError::UriParameter { parameter: "digits" },
+            FormatError::UriParameterTwice { parameter: "digits" },
+        ];
+        let mut codes: Vec<_> = all.iter().map(Remedy::code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), all.len());
+        for error in all {
+            let message = error.to_string();
+            assert!(message.starts_with(char::is_lowercase) && !message.ends_with('.'), "{message}");
+            assert!(error.remedy().is_some(), "{message}");
+        }
+    }
+}
