@@ -58,7 +58,7 @@ pub trait Card: Send {
     fn transmit(&mut self, command: &[u8]) -> Reply;
 
     /// Makes the next execution that passes `tear` stop there. `false` when this card has no such place.
-    fn arm(&mut self, tear: Tear) -> bool {
+    fn arm_tear(&mut self, tear: Tear) -> bool {
         let _ = tear;
         false
     }
@@ -85,7 +85,7 @@ impl<C: Card + ?Sized> Card for Box<C> {
         (**self).transmit(command)
     }
 
-    fn arm(&mut self, tear: Tear) -> bool {
-        (**self).arm(tear)
+    fn arm_tear(&mut self, tear: Tear) -> bool {
+        (**self).arm_tear(tear)
     }
 }

@@ -84,8 +84,19 @@ impl Token2Single {
     /// With the firmware sold until 2025, which counts wrong answers and locks for good after `tries` in a row.
     #[must_use]
     pub fn with_lock_after(mut self, tries: u8) -> Self {
-        self.tries = Some(Tries::new(tries));
+        self.lock_after(tries);
         self
+    }
+
+    /// Gives it the old firmware's counter of wrong answers, at zero.
+    pub fn lock_after(&mut self, tries: u8) {
+        self.tries = Some(Tries::new(tries));
+    }
+
+    /// Whether tokens with this serial number erase their seed with a config write: all do but three models.
+    pub fn is_restricted_model(serial: &SerialNumber) -> bool {
+        const UNRESTRICTED: [&str; 3] = ["8659600", "8659612", "8659632"];
+        !UNRESTRICTED.iter().any(|prefix| serial.as_str().starts_with(prefix))
     }
 
     /// The serial number.
@@ -268,7 +279,7 @@ impl Card for Token2Single {
         self.execute(command)
     }
 
-    fn arm(&mut self, tear: Tear) -> bool {
+    fn arm_tear(&mut self, tear: Tear) -> bool {
         self.tear = Some(tear);
         true
     }

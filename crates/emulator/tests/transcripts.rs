@@ -1,4 +1,5 @@
 //! The emulated token against every recorded conversation of its family.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::collections::VecDeque;
 use std::fs;

@@ -58,7 +58,7 @@ fn a_torn_config_has_moved_the_clock_and_nothing_else() {
     let mut token = token();
     login(&mut token);
     token.transmit(&seed());
-    assert!(token.arm(Tear::Config));
+    assert!(token.arm_tear(Tear::Config));
     assert!(token.transmit(&config(1_111_111_109)) == Reply::Gone);
     assert_eq!(token.time(), UnixTime::new(1_111_111_109));
     assert_eq!(token.display(), "081804");
@@ -79,7 +79,7 @@ fn a_torn_store_falls_back_to_the_factory() {
         login(&mut token);
         token.transmit(&config(5));
         token.transmit(&seed());
-        token.arm(Tear::Store);
+        token.arm_tear(Tear::Store);
         assert!(token.transmit(&command) == Reply::Gone);
         let settings = token.settings();
         assert!(settings.seed.is_none());
@@ -153,7 +153,7 @@ proptest! {
         let mut token = token();
         prop_assert_eq!(login(&mut token), DONE);
         if let Some(tear) = tear {
-            token.arm(tear);
+            token.arm_tear(tear);
         }
         match token.transmit(&secured(instruction, p1, &body)) {
             Reply::Answer(answer) => prop_assert!(answer.len() >= 2),

@@ -1,0 +1,157 @@
+//! A bench with readers on it: which card lies where, and who sees it.
+
+mod reader;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use oathburn_oath::SerialNumber;
+
+pub(crate) use self::reader::Reader;
+use crate::pcscd_watch::PcscdWatch;
+use crate::{Device, EmulatorError, PrivatePcscd};
+
+/// Readers, the service that shows them, and a drawer for the tokens that lie on none of them.
+pub struct Bench {
+    readers: Vec<Mutex<Reader>>,
+    drawer: Mutex<Vec<Device>>,
+    /// `None` when the service is somebody else's.
+    service: Option<Mutex<PrivatePcscd>>,
+}
+
+impl Bench {
+    /// The readers of a service of our own, which is running.
+    pub fn with_service(service: PrivatePcscd, readers: usize) -> Self {
+        let reader = |n| Reader::new(PrivatePcscd::reader_name(n), PrivatePcscd::address(n), Some(service.socket()));
+        Self {
+            readers: (0..readers).map(reader).map(Mutex::new).collect(),
+            drawer: Mutex::default(),
+            service: Some(Mutex::new(service)),
+        }
+    }
+
+    /// One reader whose driver listens at `address`, somewhere else.
+    pub fn connected_to(address: std::net::SocketAddr) -> Self {
+        let reader = Reader::new(address.to_string(), address, None);
+        Self { readers: vec![Mutex::new(reader)], drawer: Mutex::default(), service: None }
+    }
+
+    /// Takes all cards away and ends the service, without waiting for either to be noticed.
+    pub fn close(&self) {
+        if let Ok(mut service) = self.service() {
+            // Whatever fails here, the process namespace takes the service along.
+            let _ = service.kill();
+        }
+        for mut reader in self.readers() {
+            reader.drop_card();
+        }
+    }
+
+    /// The names of the readers.
+    pub fn reader_names(&self) -> Vec<String> {
+        self.readers().map(|reader| reader.name().to_owned()).collect()
+    }
+
+    pub(crate) fn readers(&self) -> impl Iterator<Item = MutexGuard<'_, Reader>> {
+        self.readers.iter().map(lock)
+    }
+
+    pub(crate) fn reader(&self, number: usize) -> Result<MutexGuard<'_, Reader>, EmulatorError> {
+        self.readers.get(number).map(lock).ok_or(EmulatorError::NoReader { reader: number })
+    }
+
+    /// Lays a device on a reader. What lay there before goes into the drawer if it is a token.
+    pub(crate) fn insert(&self, number: usize, device: Device) -> Result<(), EmulatorError> {
+        let replaced = self.reader(number)?.insert(device)?;
+        self.put_away(replaced);
+        Ok(())
+    }
+
+    /// Takes tokens into the drawer. Foreign cards are all alike and not kept; of two tokens with one serial number the
+    /// later one stays.
+    pub(crate) fn put_away(&self, devices: Vec<Device>) {
+        let mut drawer = lock(&self.drawer);
+        for device in devices {
+            let Some(serial) = device.token().map(|token| token.serial().clone()) else { continue };
+            drawer.retain(|other| other.token().is_none_or(|token| *token.serial() != serial));
+            drawer.push(device);
+        }
+    }
+
+    /// Takes a token out of the drawer or off a reader from which it was removed.
+    pub(crate) fn take_out(&self, serial: &SerialNumber) -> Result<Device, EmulatorError> {
+        for mut reader in self.readers() {
+            let swapped_out = reader.take_swapped_out();
+            let removed = reader.take_removed(serial);
+            drop(reader);
+            self.put_away(swapped_out.into_iter().chain(removed).collect());
+        }
+        let mut drawer = lock(&self.drawer);
+        let matches = |device: &Device| device.token().is_some_and(|token| token.serial() == serial);
+        let at = drawer.iter().position(matches);
+        at.map(|at| drawer.swap_remove(at)).ok_or_else(|| EmulatorError::NoToken { serial: serial.to_string() })
+    }
+
+    /// Looks at a token wherever it lies.
+    pub(crate) fn look_at<T>(
+        &self,
+        serial: &SerialNumber,
+        mut look: impl FnMut(&crate::Token2Single) -> T,
+    ) -> Result<T, EmulatorError> {
+        for mut reader in self.readers() {
+            let swapped_out = reader.take_swapped_out();
+            self.put_away(swapped_out);
+            if let Ok(Some(found)) =
+                reader.with_device(0, |device| device.token().filter(|token| token.serial() == serial).map(&mut look))
+            {
+                return Ok(found);
+            }
+        }
+        let drawer = lock(&self.drawer);
+        drawer
+            .iter()
+            .filter_map(Device::token)
+            .find(|token| token.serial() == serial)
+            .map(look)
+            .ok_or_else(|| EmulatorError::NoToken { serial: serial.to_string() })
+    }
+
+    /// Whether our service is running; `None` when it is not ours.
+    pub(crate) fn is_service_running(&self) -> Option<bool> {
+        self.service.as_ref().map(|service| lock(service).is_running())
+    }
+
+    /// Stops the service, gently or not. Cards stay where they are and wait for it.
+    pub(crate) fn stop_service(&self, gently: bool) -> Result<(), EmulatorError> {
+        let mut service = self.service()?;
+        // No reader may wait meanwhile for a service that is going.
+        let mut readers: Vec<_> = self.readers().collect();
+        for reader in &mut readers {
+            reader.set_watched(None);
+        }
+        if gently { service.stop() } else { service.kill() }
+    }
+
+    /// Starts the service again; back when it shows all cards that lie on readers.
+    pub(crate) fn start_service(&self) -> Result<(), EmulatorError> {
+        let mut service = self.service()?;
+        service.start()?;
+        let mut readers: Vec<_> = self.readers().collect();
+        let inserted: Vec<_> = readers.iter().filter(|r| r.is_inserted()).map(|r| r.name().to_owned()).collect();
+        PcscdWatch::connect(&service.socket())?.wait_until("the cards on its readers", |states| {
+            inserted.iter().all(|name| states.iter().any(|state| state.name == *name && state.card_present))
+        })?;
+        for reader in &mut readers {
+            reader.set_watched(Some(service.socket()));
+        }
+        Ok(())
+    }
+
+    fn service(&self) -> Result<MutexGuard<'_, PrivatePcscd>, EmulatorError> {
+        self.service.as_ref().map(lock).ok_or(EmulatorError::ForeignService)
+    }
+}
+
+/// A command that panicked leaves cards on readers, which is no damage.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

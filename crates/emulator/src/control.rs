@@ -1,0 +1,213 @@
+//! The control protocol: one command per line, one JSON object per answer.
+
+mod fault;
+mod spec;
+
+use oathburn_oath::{Remedy, SystemClock};
+use serde_json::{Value, json};
+
+use crate::bench::Reader;
+use crate::words::Words;
+use crate::{Bench, Device, EmulatorError, Token2Single};
+use data_encoding::HEXLOWER;
+use oathburn_oath::Clock;
+
+/// All commands, as `help` shows them.
+const HELP: &[&str] = &[
+    "insert READER token2-single serial=SERIAL [restricted=0|1] [clock-offset=SECONDS] [old-firmware=TRIES]",
+    "insert READER fido|oath|ndef|payment|dumb",
+    "insert READER same                    the card that lay there last, as it was",
+    "insert READER token SERIAL            a token known from before, as it was",
+    "remove READER",
+    "press READER                          the button: lays the card there again if it is not",
+    "power-cycle READER                    takes the card away and lays it there again",
+    "display READER|token SERIAL           the code on the display",
+    "state READER|token SERIAL [--with-seed]",
+    "clock READER shift=SECONDS            moves the token's clock",
+    "fault READER tear-before|tear-after|mute|slow ms=N|status sw=HHHH|short len=N|flip bit=N [at=N|ins=HH]",
+    "fault READER tear-config|tear-store [at=N|ins=HH]",
+    "fault READER swap [at=N|ins=HH] CARD  another card after that command; CARD as with insert",
+    "fault READER lock tries=N             old firmware: locks for good after N wrong answers",
+    "faults READER clear",
+    "log READER [clear]",
+    "pcscd stop|start|kill",
+    "status",
+    "quit",
+];
+
+/// What a line made the emulator say, and whether it is to end.
+pub struct Answer {
+    /// `{"ok":true,…}` or `{"ok":false,"error":…,"code":…}`.
+    pub json: Value,
+    /// After this answer the emulator ends.
+    pub quit: bool,
+}
+
+impl Bench {
+    /// Executes one line of the control protocol. Back when the effect is to be seen through the service.
+    pub fn execute(&self, line: &str) -> Answer {
+        let mut words = Words::new(line);
+        let quit = words.next_is("quit");
+        let result = if quit { words.end().map(|()| json!({})) } else { self.dispatch(words) };
+        let quit = quit && result.is_ok();
+        let json = match result {
+            Ok(Value::Object(mut fields)) => {
+                fields.insert("ok".into(), true.into());
+                Value::Object(fields)
+            }
+            Ok(_) => json!({ "ok": true }),
+            Err(error) => json!({
+                "ok": false, "error": error.to_string(), "code": error.code(), "remedy": error.remedy(),
+            }),
+        };
+        Answer { json, quit }
+    }
+
+    fn dispatch(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
+        let command = words.next("a command")?;
+        match command {
+            "help" => words.end().map(|()| json!({ "commands": HELP })),
+            "status" => words.end().map(|()| self.status()),
+            "pcscd" => self.control_service(words),
+            "insert" => self.control_insert(words),
+            "display" => self.control_display(words),
+            "state" => self.control_state(words),
+            "fault" => self.control_fault(words),
+            "faults" => self.control_faults(words),
+            "log" => self.control_log(words),
+            "clock" => self.control_clock(words),
+            "remove" => self.with_reader(words, |reader, _| reader.remove()),
+            "press" => self.with_reader(words, Reader::insert_again),
+            "power-cycle" => self.with_reader(words, |reader, number| {
+                drop(reader.card(number)?);
+                reader.remove()?;
+                reader.insert_again(number)
+            }),
+            _ => Err(EmulatorError::Command { command: command.into() }),
+        }
+    }
+
+    fn with_reader(
+        &self,
+        mut words: Words<'_>,
+        act: impl FnOnce(&mut Reader, usize) -> Result<(), EmulatorError>,
+    ) -> Result<Value, EmulatorError> {
+        let number = words.number("a reader")?;
+        words.end()?;
+        act(&mut *self.reader(number)?, number)?;
+        Ok(json!({}))
+    }
+
+    fn control_insert(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
+        let number = words.number("a reader")?;
+        // Before anything is made, so that a wrong number takes no token out of the drawer.
+        drop(self.reader(number)?);
+        if words.next_is("same") {
+            words.end()?;
+            self.reader(number)?.insert_again(number)?;
+        } else {
+            let device = self.device(&mut words)?;
+            words.end()?;
+            self.insert(number, device)?;
+        }
+        let reader = self.reader(number)?;
+        reader.with_device(number, |device| json!({ "card": device.kind(), "serial": serial_of(device) }))
+    }
+
+    fn control_service(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
+        let verb = words.next("stop, start or kill")?;
+        words.end()?;
+        match verb {
+            "stop" => self.stop_service(true)?,
+            "kill" => self.stop_service(false)?,
+            "start" => self.start_service()?,
+            _ => return Err(EmulatorError::words(format!("pcscd can stop, start or kill, not `{verb}`"))),
+        }
+        Ok(json!({}))
+    }
+
+    /// Looks at the token on a reader, or at one named by `token SERIAL` wherever it lies.
+    fn on_token<T>(&self, words: &mut Words<'_>, mut look: impl FnMut(&Token2Single) -> T) -> Result<T, EmulatorError> {
+        if words.next_is("token") {
+            let serial = words.next("a serial number")?.parse()?;
+            return self.look_at(&serial, look);
+        }
+        let number = words.number("a reader")?;
+        let found = self.reader(number)?.with_device(number, |device| device.token().map(&mut look))?;
+        found.ok_or(EmulatorError::NotToken)
+    }
+
+    fn control_display(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
+        let now = SystemClock.now();
+        let code = self.on_token(&mut words, |token| token.display_at(now))?;
+        words.end()?;
+        Ok(json!({ "code": code, "at": now.seconds() }))
+    }
+
+    fn control_state(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
+        let state = self.on_token(&mut words, |token| (spec::state(token), spec::seed(token)))?;
+        let (mut json, seed) = state;
+        if words.next_is("--with-seed") {
+            json["seed"] = seed;
+        }
+        words.end()?;
+        Ok(json)
+    }
+
+    fn control_clock(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
+        let number = words.number("a reader")?;
+        let seconds = words.required("shift", "a number of seconds", |value| value.parse().ok())?;
+        words.end()?;
+        let reader = self.reader(number)?;
+        let mut card = reader.card(number)?;
+        let token = card.card_mut().token_mut().ok_or(EmulatorError::NotToken)?;
+        token.shift_clock(seconds);
+        Ok(json!({ "clock": token.time().seconds(), "clock_offset": token.clock_offset() }))
+    }
+
+    fn control_log(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
+        let number = words.number("a reader")?;
+        let clear = words.next_is("clear");
+        words.end()?;
+        let reader = self.reader(number)?;
+        let mut card = reader.card(number)?;
+        let log: Vec<_> = card
+            .log()
+            .map(|exchange| {
+                let answer = exchange.answer.as_ref().map(|answer| HEXLOWER.encode(answer));
+                json!({ "command": HEXLOWER.encode(&exchange.command), "answer": answer })
+            })
+            .collect();
+        if clear {
+            card.clear_log();
+        }
+        Ok(json!({ "log": log }))
+    }
+
+    fn status(&self) -> Value {
+        let readers: Vec<_> = self
+            .readers()
+            .enumerate()
+            .map(|(number, reader)| {
+                let card = reader.card(number).ok();
+                json!({
+                    "reader": number,
+                    "name": reader.name(),
+                    "inserted": reader.is_inserted(),
+                    "card": card.as_ref().map(|card| card.card().kind()),
+                    "serial": card.as_ref().and_then(|card| serial_of(card.card())),
+                    "faults": card.as_ref().map_or(0, |card| card.armed()),
+                })
+            })
+            .collect();
+        let service = self.is_service_running().map(|running| if running { "running" } else { "stopped" });
+        json!({ "pcscd": service, "readers": readers })
+    }
+}
+
+fn serial_of(device: &Device) -> Option<String> {
+    device.token().map(|token| token.serial().to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! Faults as they are written in commands.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::spec::tries;
+use crate::words::Words;
+use crate::{Bench, Device, EmulatorError, Fault, Tear, Trigger};
+
+impl Bench {
+    pub(super) fn control_fault(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
+        let number = words.number("a reader")?;
+        // Before anything is made, so that a wrong number takes no token out of the drawer.
+        drop(self.reader(number)?.card(number)?);
+        let kind = words.next("a fault")?;
+        if kind == "lock" {
+            let tries = words.required("tries", "a number from 1 to 255", tries)?;
+            words.end()?;
+            let reader = self.reader(number)?;
+            let mut card = reader.card(number)?;
+            card.card_mut().token_mut().ok_or(EmulatorError::NotToken)?.lock_after(tries);
+            return Ok(json!({}));
+        }
+        let trigger = trigger(&mut words)?;
+        let fault = self.fault(kind, &mut words)?;
+        words.end()?;
+        let reader = self.reader(number)?;
+        let mut card = reader.card(number)?;
+        if matches!(fault, Fault::TearInside(_)) && card.card().token().is_none() {
+            return Err(EmulatorError::NotToken);
+        }
+        card.arm(trigger, fault);
+        Ok(json!({ "faults": card.armed() }))
+    }
+
+    pub(super) fn control_faults(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
+        let number = words.number("a reader")?;
+        let verb = words.next("clear")?;
+        words.end()?;
+        if verb != "clear" {
+            return Err(EmulatorError::words(format!("faults can be cleared, not `{verb}`")));
+        }
+        let waiting = self.reader(number)?.card(number)?.disarm();
+        self.put_away(waiting);
+        Ok(json!({}))
+    }
+
+    fn fault(&self, kind: &str, words: &mut Words<'_>) -> Result<Fault<Device>, EmulatorError> {
+        Ok(match kind {
+            "tear-before" => Fault::TearBefore,
+            "tear-after" => Fault::TearAfter,
+            "tear-config" => Fault::TearInside(Tear::Config),
+            "tear-store" => Fault::TearInside(Tear::Store),
+            "mute" => Fault::Mute,
+            "slow" => {
+                let millis = words.required("ms", "a number of milliseconds", |value| value.parse().ok())?;
+                Fault::Slow(Duration::from_millis(millis))
+            }
+            "status" => Fault::StatusWord(words.required("sw", "four hex digits", |value| {
+                u16::from_str_radix(value, 16).ok().filter(|_| value.len() == 4)
+            })?),
+            "short" => Fault::Short(
+                words.required("len", "a number from 1", |value| value.parse().ok().filter(|&len| len > 0))?,
+            ),
+            "flip" => Fault::FlipBit(words.required("bit", "a number", |value| value.parse().ok())?),
+            "swap" => Fault::Swap(self.device(words)?),
+            _ => return Err(EmulatorError::words(format!("there is no fault `{kind}`"))),
+        })
+    }
+}
+
+/// `at=N` or `ins=HH`; the next command unless said otherwise.
+fn trigger(words: &mut Words<'_>) -> Result<Trigger, EmulatorError> {
+    let at = words.parsed("at", "a number from 1", |value| value.parse().ok().filter(|&at| at > 0))?;
+    let instruction = words
+        .parsed("ins", "two hex digits", |value| u8::from_str_radix(value, 16).ok().filter(|_| value.len() == 2))?;
+    match (at, instruction) {
+        (Some(_), Some(_)) => Err(EmulatorError::words("a fault happens at= a number or at an ins=, not both")),
+        (None, Some(instruction)) => Ok(Trigger::Instruction(instruction)),
+        (at, None) => Ok(Trigger::Command(at.unwrap_or(1))),
+    }
+}

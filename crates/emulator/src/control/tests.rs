@@ -1,0 +1,135 @@
+use super::*;
+use crate::Card as _;
+
+/// A bench whose reader nobody listens behind: the cards are there, and no service looks at them.
+fn bench() -> Bench {
+    let unused = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    Bench::connected_to(unused)
+}
+
+fn say(bench: &Bench, line: &str) -> Value {
+    let answer = bench.execute(line);
+    assert_eq!(answer.json["ok"], true, "{line}: {}", answer.json);
+    answer.json
+}
+
+fn refused(bench: &Bench, line: &str) -> String {
+    let answer = bench.execute(line);
+    assert_eq!(answer.json["ok"], false, "{line}: {}", answer.json);
+    answer.json["error"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn tokens_keep_their_state_wherever_they_go() {
+    let bench = bench();
+    say(&bench, "insert 0 token2-single serial=86596220000001 clock-offset=3600 old-firmware=7");
+    say(&bench, "insert 0 fido");
+    assert_eq!(refused(&bench, "state 0"), "the card is not a token");
+    let state = say(&bench, "state token 86596220000001");
+    assert_eq!((&state["clock_offset"], &state["restricted"]), (&json!(3600), &json!(true)));
+    let inserted = say(&bench, "insert 0 token 86596220000001");
+    assert_eq!(inserted["serial"], "86596220000001");
+    say(&bench, "clock 0 shift=-3600");
+    assert_eq!(say(&bench, "state 0")["clock_offset"], 0);
+    // It lies on the reader now, so it cannot be had for another.
+    assert!(refused(&bench, "insert 0 token 86596220000001").contains("to be had"));
+    say(&bench, "remove 0");
+    say(&bench, "insert 0 same");
+    say(&bench, "power-cycle 0");
+    say(&bench, "press 0");
+    assert_eq!(say(&bench, "status")["readers"][0]["inserted"], true);
+}
+
+#[test]
+fn models_say_what_a_config_does_unless_told() {
+    let bench = bench();
+    for (spec, restricted) in [
+        ("serial=86596120000001", false),
+        ("serial=86596000000001", false),
+        ("serial=86596320000001", false),
+        ("serial=86596010000001", true),
+        ("serial=86596120000001 restricted=1", true),
+        ("serial=86596220000001 restricted=0", false),
+    ] {
+        say(&bench, &format!("insert 0 token2-single {spec}"));
+        assert_eq!(say(&bench, "state 0")["restricted"], restricted, "{spec}");
+    }
+}
+
+#[test]
+fn the_seed_is_shown_only_by_name() {
+    let bench = bench();
+    say(&bench, "insert 0 token2-single serial=1");
+    assert_eq!(say(&bench, "state 0").get("seed"), None);
+    assert_eq!(say(&bench, "state 0 --with-seed")["seed"], Value::Null);
+    assert_eq!(say(&bench, "display 0")["code"], "------");
+}
+
+#[test]
+fn faults_are_armed_and_cleared() {
+    let bench = bench();
+    assert_eq!(refused(&bench, "fault 0 mute"), "reader 0 has had no card yet");
+    say(&bench, "insert 0 token2-single serial=1");
+    for fault in [
+        "tear-before",
+        "tear-after at=3",
+        "tear-config",
+        "tear-store ins=C5",
+        "mute at=2",
+        "slow ms=5 at=9",
+        "status sw=6A80 ins=d4",
+        "short len=1",
+        "flip bit=3",
+        "swap at=2 token2-single serial=2",
+        "swap fido",
+    ] {
+        say(&bench, &format!("fault 0 {fault}"));
+    }
+    assert_eq!(say(&bench, "status")["readers"][0]["faults"], 11);
+    say(&bench, "faults 0 clear");
+    // The card that was to be swapped in went into the drawer.
+    say(&bench, "state token 2");
+    say(&bench, "fault 0 lock tries=3");
+    for wrong in [
+        "fault 0",
+        "fault 0 rain",
+        "fault 0 slow",
+        "fault 0 slow ms=x",
+        "fault 0 short len=0",
+        "fault 0 status sw=9",
+        "fault 0 mute at=0",
+        "fault 0 mute at=1 ins=00",
+        "fault 0 mute now",
+        "fault 0 lock tries=0",
+        "faults 0 arm",
+    ] {
+        refused(&bench, wrong);
+    }
+    say(&bench, "insert 0 dumb");
+    assert_eq!(refused(&bench, "fault 0 tear-config"), "the card is not a token");
+}
+
+#[test]
+fn the_log_shows_and_forgets() {
+    let bench = bench();
+    say(&bench, "insert 0 token2-single serial=1");
+    bench.reader(0).unwrap().card(0).unwrap().transmit(&[0x80]);
+    assert_eq!(say(&bench, "log 0 clear")["log"], json!([{ "command": "80", "answer": "6700" }]));
+    assert_eq!(say(&bench, "log 0")["log"], json!([]));
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_a_code() {
+    let bench = bench();
+    assert_eq!(refused(&bench, "rain"), "there is no command `rain`");
+    assert_eq!(refused(&bench, ""), "a command is missing");
+    assert_eq!(refused(&bench, "remove 7"), "there is no reader 7");
+    assert_eq!(refused(&bench, "press 0"), "reader 0 has had no card yet");
+    assert_eq!(refused(&bench, "insert 0 token2-single"), "serial= is missing");
+    assert_eq!(refused(&bench, "insert 0 token2-single serial=1 restricted=2"), "restricted is 0 or 1, not `2`");
+    assert!(refused(&bench, "insert 0 toaster").contains("`toaster`"));
+    assert_eq!(refused(&bench, "pcscd stop"), "the PC/SC service is not ours");
+    assert_eq!(bench.execute("quit now").json["ok"], false);
+    assert!(bench.execute("quit").quit);
+    assert_eq!(bench.execute("help").json["commands"].as_array().unwrap().len(), HELP.len());
+}

@@ -1,0 +1,205 @@
+//! What can go wrong with an emulator, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use oathburn_oath::{OathError, Remedy};
+
+/// Everything this crate refuses or fails at.
+#[derive(Debug, thiserror::Error)]
+pub enum EmulatorError {
+    /// The PC/SC service is not installed.
+    #[error("the PC/SC service {} is not there", path.display())]
+    PcscdMissing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The virtual reader's driver was not unpacked.
+    #[error("the vpcd driver {} is not there", path.display())]
+    DriverMissing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The kernel gives us no namespaces.
+    #[error("no namespaces of one's own: {reason}")]
+    Namespaces {
+        /// What `unshare` said.
+        reason: String,
+    },
+    /// A folder below /run, which the private service's own /run covers.
+    #[error("the folder {} lies below /run", path.display())]
+    BelowRun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A call to the operating system failed.
+    #[error("{action}: {source}")]
+    Io {
+        /// What was tried, as "open x".
+        action: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The service ended, or did not begin.
+    #[error("pcscd has ended")]
+    PcscdEnded,
+    /// A service whose socket protocol we do not know.
+    #[error("pcscd speaks protocol {major}.{minor}, only 4.4 and 4.5 are known")]
+    PcscdProtocol {
+        /// The protocol's major version.
+        major: i32,
+        /// The protocol's minor version.
+        minor: i32,
+    },
+    /// The service did not see in time what happened on a reader.
+    #[error("pcscd did not notice within {seconds} s: {event}")]
+    Unnoticed {
+        /// What it should have noticed.
+        event: String,
+        /// How long we waited.
+        seconds: u64,
+    },
+    /// A number of readers that the service cannot have.
+    #[error("1 to 16 readers are possible, not {readers}")]
+    Readers {
+        /// What was asked for.
+        readers: usize,
+    },
+    /// A command nobody knows.
+    #[error("there is no command `{command}`")]
+    Command {
+        /// Its first word.
+        command: String,
+    },
+    /// A word too many, too few, or with a value that cannot be.
+    #[error("{problem}")]
+    Words {
+        /// What is wrong with which word.
+        problem: String,
+    },
+    /// A reader number that does not exist.
+    #[error("there is no reader {reader}")]
+    NoReader {
+        /// The number.
+        reader: usize,
+    },
+    /// Nothing was ever put on this reader.
+    #[error("reader {reader} has had no card yet")]
+    NoCard {
+        /// The number.
+        reader: usize,
+    },
+    /// A foreign card, which has no display and no state.
+    #[error("the card is not a token")]
+    NotToken,
+    /// A token that was never inserted, or lies on another reader.
+    #[error("there is no token {serial} to be had")]
+    NoToken {
+        /// The serial number asked for.
+        serial: String,
+    },
+    /// There is no private service to start or stop.
+    #[error("the PC/SC service is not ours")]
+    ForeignService,
+    /// A serial number that is none.
+    #[error(transparent)]
+    Oath(#[from] OathError),
+    /// The emulator's process did not come up, or went away.
+    #[error("the emulator has ended: {reason}")]
+    LabEnded {
+        /// What it said last.
+        reason: String,
+    },
+    /// The emulator refused a command.
+    #[error("the emulator refused `{command}`: {reason}")]
+    LabRefused {
+        /// The command.
+        command: String,
+        /// Its reason.
+        reason: String,
+    },
+}
+
+impl EmulatorError {
+    /// For `map_err` on calls to the operating system.
+    pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let action = action.into();
+        move |source| Self::Io { action, source }
+    }
+
+    pub(crate) fn words(problem: impl Into<String>) -> Self {
+        Self::Words { problem: problem.into() }
+    }
+}
+
+impl Remedy for EmulatorError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::PcscdMissing { .. } => "pcscd-missing",
+            Self::DriverMissing { .. } => "vpcd-driver-missing",
+            Self::Namespaces { .. } => "namespaces-forbidden",
+            Self::BelowRun { .. } => "folder-below-run",
+            Self::Io { .. } => "io",
+            Self::PcscdEnded => "pcscd-ended",
+            Self::PcscdProtocol { .. } => "pcscd-protocol",
+            Self::Unnoticed { .. } => "pcscd-unnoticed",
+            Self::Readers { .. } => "readers-out-of-range",
+            Self::Command { .. } => "command-unknown",
+            Self::Words { .. } => "words-wrong",
+            Self::NoReader { .. } => "reader-unknown",
+            Self::NoCard { .. } => "reader-empty",
+            Self::NotToken => "not-a-token",
+            Self::NoToken { .. } => "token-unknown",
+            Self::ForeignService => "service-foreign",
+            Self::Oath(error) => error.code(),
+            Self::LabEnded { .. } => "lab-ended",
+            Self::LabRefused { .. } => "lab-refused",
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        let text = match self {
+            Self::PcscdMissing { .. } => {
+                "Install the package pcscd (`cargo xtask setup` names all packages that are needed)."
+            }
+            Self::DriverMissing { .. } => {
+                "Run `cargo xtask setup`: it unpacks the driver below target/vpcd. Do not install the driver's package: \
+                 on a system's own pcscd anybody could pose as a token."
+            }
+            Self::Namespaces { .. } => {
+                "Allow user namespaces (in containers: a seccomp profile that lets unshare pass), or run as root."
+            }
+            Self::BelowRun { .. } => "Choose a folder elsewhere with --dir, for example below /tmp.",
+            Self::PcscdEnded => "See pcscd.log in the emulator's folder; `pcscd start` starts the service again.",
+            Self::PcscdProtocol { .. } => "Use pcscd 1.9 or 2.x.",
+            Self::Readers { .. } => "Choose another --readers.",
+            Self::Command { .. } | Self::Words { .. } => "`help` lists all commands.",
+            Self::NoReader { .. } => "Readers are counted from 0; `status` lists them.",
+            Self::NoCard { .. } => "Insert a card first: `insert 0 token2-single serial=86596220000001`.",
+            Self::NoToken { .. } => "Take it off its reader first; `status` says where it lies.",
+            Self::NotToken => "Insert a token.",
+            Self::Oath(error) => return error.remedy(),
+            Self::Io { .. }
+            | Self::Unnoticed { .. }
+            | Self::ForeignService
+            | Self::LabEnded { .. }
+            | Self::LabRefused { .. } => return None,
+        };
+        Some(text.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named_with_the_way_to_get_it() {
+        let driver = EmulatorError::DriverMissing { path: "target/vpcd".into() };
+        assert_eq!(driver.to_string(), "the vpcd driver target/vpcd is not there");
+        assert_eq!(driver.code(), "vpcd-driver-missing");
+        assert!(driver.remedy().unwrap().contains("cargo xtask setup"));
+        let pcscd = EmulatorError::PcscdMissing { path: "/usr/sbin/pcscd".into() };
+        assert!(pcscd.remedy().unwrap().contains("cargo xtask setup"));
+    }
+}

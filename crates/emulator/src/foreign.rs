@@ -1,0 +1,135 @@
+//! Cards that are not tokens we program, for tests of what else people put on a reader.
+//!
+//! Each knows one application and answers its SELECT (ISO/IEC 7816-4, section 11.1.1) and nothing else.
+
+use crate::{Card, Reply};
+
+/// A kind of card that is recognised by the application it answers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    name: &'static str,
+    /// The application's identifier and what SELECT answers, without the status word.
+    application: Option<(&'static [u8], &'static [u8])>,
+    /// What any other command is answered with.
+    otherwise: u16,
+}
+
+/// A wrong class or instruction, as most cards say it.
+const UNKNOWN_INSTRUCTION: u16 = 0x6d00;
+const NOT_FOUND: u16 = 0x6a82;
+
+static FOREIGN: [Foreign; 5] = [
+    // FIDO over NFC (CTAP 2, section 11.3): SELECT answers the version as text.
+    Foreign {
+        name: "fido",
+        application: Some((&[0xa0, 0x00, 0x00, 0x06, 0x47, 0x2f, 0x00, 0x01], b"U2F_V2")),
+        otherwise: UNKNOWN_INSTRUCTION,
+    },
+    // A key with an OATH applet: version 5.4.3 (tag 79), device id (tag 71).
+    Foreign {
+        name: "oath",
+        application: Some((
+            &[0xa0, 0x00, 0x00, 0x05, 0x27, 0x21, 0x01],
+            &[0x79, 3, 5, 4, 3, 0x71, 8, 0x6f, 0x61, 0x74, 0x68, 0x62, 0x75, 0x72, 0x6e],
+        )),
+        otherwise: UNKNOWN_INSTRUCTION,
+    },
+    // An NFC Forum type 4 tag: its NDEF application.
+    Foreign {
+        name: "ndef",
+        application: Some((&[0xd2, 0x76, 0x00, 0x00, 0x85, 0x01, 0x01], &[])),
+        otherwise: UNKNOWN_INSTRUCTION,
+    },
+    // A payment card (EMV book 1, section 11.3): the environment 2PAY.SYS.DDF01 with an empty directory.
+    Foreign {
+        name: "payment",
+        application: Some((
+            b"2PAY.SYS.DDF01",
+            &[
+                0x6f, 23, 0x84, 14, 0x32, 0x50, 0x41, 0x59, 0x2e, 0x53, 0x59, 0x53, 0x2e, 0x44, 0x44, 0x46, 0x30, 0x31,
+                0xa5, 5, 0xbf, 0x0c, 2, 0x61, 0,
+            ],
+        )),
+        otherwise: UNKNOWN_INSTRUCTION,
+    },
+    Foreign { name: "dumb", application: None, otherwise: UNKNOWN_INSTRUCTION },
+];
+
+impl Foreign {
+    /// All kinds.
+    pub fn all() -> &'static [Self] {
+        &FOREIGN
+    }
+
+    /// The kind with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        FOREIGN.iter().find(|kind| kind.name == name).copied()
+    }
+
+    /// Its name: `fido`, `oath`, `ndef`, `payment` or `dumb`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What SELECT by name answers; `None` for commands that are no such SELECT.
+    fn select(&self, command: &[u8]) -> Option<Reply> {
+        let (identifier, answer) = self.application?;
+        let [0x00, 0xa4, 0x04, _, length, rest @ ..] = command else { return None };
+        let asked = rest.get(..usize::from(*length))?;
+        // A leading part of the identifier is enough, as in ISO/IEC 7816-4, section 11.1.1.
+        if asked.is_empty() || !identifier.starts_with(asked) {
+            return Some(Reply::status(NOT_FOUND));
+        }
+        Some(Reply::Answer([answer, &[0x90, 0x00]].concat()))
+    }
+}
+
+impl Card for Foreign {
+    fn reset(&mut self) {}
+
+    fn transmit(&mut self, command: &[u8]) -> Reply {
+        self.select(command).unwrap_or_else(|| Reply::status(self.otherwise))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+
+    use super::*;
+
+    fn talk(name: &str, command: &str) -> String {
+        match Foreign::named(name).unwrap().transmit(&HEXLOWER.decode(command.as_bytes()).unwrap()) {
+            Reply::Answer(answer) => HEXLOWER.encode(&answer),
+            _ => panic!("no answer"),
+        }
+    }
+
+    #[test]
+    fn each_answers_its_own_application_only() {
+        let selects = [
+            ("fido", "00a4040008a0000006472f000100", "5532465f56329000"),
+            ("oath", "00a4040007a000000527210100", "790305040371086f6174686275726e9000"),
+            ("ndef", "00a4040007d276000085010100", "9000"),
+            (
+                "payment",
+                "00a404000e325041592e5359532e444446303100",
+                "6f17840e325041592e5359532e4444463031a505bf0c0261009000",
+            ),
+        ];
+        for kind in Foreign::all() {
+            for (name, select, answer) in selects {
+                let expected = match kind.name() {
+                    "dumb" => "6d00",
+                    own if own == name => answer,
+                    _ => "6a82",
+                };
+                assert_eq!(talk(kind.name(), select), expected, "{} asked for {name}", kind.name());
+            }
+            assert_eq!(talk(kind.name(), "80410000020211"), "6d00");
+            assert_eq!(talk(kind.name(), ""), "6d00");
+            assert_eq!(talk(kind.name(), "00a40400ff"), "6d00");
+        }
+        assert!(Foreign::named("token2-single").is_none());
+    }
+}
