@@ -61,13 +61,14 @@ fn driver(cli: &Cli) -> Result<PathBuf, EmulatorError> {
 
 /// The folder, for its owner only, and whether it is ours to remove.
 fn folder(cli: &Cli) -> Result<(PathBuf, bool), EmulatorError> {
+    let owner_only = fs::Permissions::from_mode(0o700);
     let Some(dir) = &cli.dir else {
-        let folder = tempfile::Builder::new().prefix("emulate-").tempdir().map_err(io("make a temporary folder"))?;
-        return Ok((folder.keep(), true));
+        let folder = tempfile::Builder::new().prefix("emulate-").permissions(owner_only).tempdir();
+        return Ok((folder.map_err(io("make a temporary folder"))?.keep(), true));
     };
     let fail = || io(format!("make {}", dir.display()));
     fs::create_dir_all(dir).map_err(fail())?;
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(fail())?;
+    fs::set_permissions(dir, owner_only).map_err(fail())?;
     Ok((dir.canonicalize().map_err(fail())?, false))
 }
 

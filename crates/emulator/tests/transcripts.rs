@@ -44,9 +44,9 @@ impl Replay {
         match word {
             "serial" | "restricted" => {
                 if word == "serial" {
-                    self.serial = rest.into()
+                    self.serial = rest.into();
                 } else {
-                    self.restricted = rest == "1"
+                    self.restricted = rest == "1";
                 }
                 self.token = Self::token(&self.serial, self.restricted, &self.challenges);
             }
