@@ -3,10 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use oathburn_oath::{FamilyId, SerialNumber, Slot, TokenIdentity, TokenRecord, TotpParams, UnixTime};
+use data_encoding::HEXLOWER;
+use oathburn_oath::{Digits, FamilyId, SerialNumber, Slot, TimeStep, TokenIdentity, TokenRecord, TotpParams, UnixTime};
 use uuid::Uuid;
 
 use crate::EscrowError;
+use crate::store::EntryRow;
 
 /// An id of 16 bytes, shown as a UUID.
 macro_rules! id {
@@ -203,6 +205,50 @@ pub struct Entry {
     pub drift_at: Option<UnixTime>,
     /// How many events touched the entry.
     pub revision: u64,
+}
+
+/// Reads a row; what is not an entry of ours is damage.
+impl TryFrom<&EntryRow> for Entry {
+    type Error = EscrowError;
+
+    fn try_from(row: &EntryRow) -> Result<Self, EscrowError> {
+        let name = || EntryId::from_slice(&row.id).map_or_else(|| HEXLOWER.encode(&row.id), |id| id.to_string());
+        let damaged = |column: &str| EscrowError::Damaged {
+            table: "entries",
+            row: name(),
+            problem: format!("its {column} is not one"),
+        };
+        let time = |column: &str, value: i64| u64::try_from(value).map(UnixTime::new).map_err(|_| damaged(column));
+        let maybe_time = |column: &str, value: Option<i64>| value.map(|value| time(column, value)).transpose();
+        let small = |column: &str, value: i64| u32::try_from(value).map_err(|_| damaged(column));
+        let digits = u8::try_from(row.digits).map_err(|_| damaged("digits"))?;
+        let batch = row.batch.as_deref().map(|id| BatchId::from_slice(id).ok_or_else(|| damaged("batch")));
+        Ok(Self {
+            id: EntryId::from_slice(&row.id).ok_or_else(|| damaged("id"))?,
+            identity: TokenIdentity {
+                family: FamilyId::new(&row.family).map_err(|_| damaged("family"))?,
+                serial: SerialNumber::new(&row.serial).map_err(|_| damaged("serial"))?,
+                slot: row.slot.parse().map_err(|_| damaged("slot"))?,
+            },
+            params: TotpParams {
+                algorithm: row.algorithm.parse().map_err(|_| damaged("algorithm"))?,
+                digits: Digits::new(digits).map_err(|_| damaged("digits"))?,
+                step: TimeStep::new(small("time_step", row.time_step)?).map_err(|_| damaged("time_step"))?,
+            },
+            model: row.model.clone(),
+            upn: row.upn.clone(),
+            issuer: row.issuer.clone(),
+            state: EntryState::from_name(&row.state).ok_or_else(|| damaged("state"))?,
+            origin: Origin::from_name(&row.origin).ok_or_else(|| damaged("origin"))?,
+            batch: batch.transpose()?,
+            reserved_at: time("reserved_at", row.reserved_at)?,
+            programmed_at: maybe_time("programmed_at", row.programmed_at)?,
+            verified_at: maybe_time("verified_at", row.verified_at)?,
+            drift_seconds: row.drift_seconds,
+            drift_at: maybe_time("drift_at", row.drift_at)?,
+            revision: row.revision.try_into().map_err(|_| damaged("revision"))?,
+        })
+    }
 }
 
 /// Which entries; what is `None` or empty lets all pass.

@@ -1,13 +1,24 @@
-//! The escrow as a station and a helpdesk use it.
+//! The escrow: opening, and everything that is read.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use oathburn_oath::{Clock, Seed, TokenIdentity, TokenRecord};
+use oathburn_oath::{Clock, Seed, TokenIdentity};
 
+use crate::audit::DUPLICATE_KEYS;
+use crate::journal::{Draft, EventDraft, Journal};
+use crate::keys::KeyPair;
+use crate::roster::{Member, Trust};
+use crate::sealing::Sealing;
+use crate::sqlite::SqliteStore;
+use crate::store::{self, EscrowStore, HeaderRow, View, WrapRow};
+use crate::wrap::{self, Key};
 use crate::{
-    CheckReport, Disclosure, Entry, EntryId, EscrowError, EscrowId, Event, EventFilter, Facts, Filter, Finding,
-    Officer, Pins, Programmed, Reservation, StationKey, StoreUrl,
+    CheckReport, Entry, EntryId, EscrowError, EscrowId, Event, EventFilter, EventKind, Facts, Filter, Finding, Officer,
+    Opener, Pins, Roster, StationKey, StoreUrl, check, duplicate,
 };
+
+/// Rows that are read at a time where there may be many.
+pub(crate) const PAGE: usize = 500;
 
 /// Who is asking; claimed facts that every event carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,15 +31,28 @@ pub struct Writer {
     pub host: String,
 }
 
-/// An open escrow.
-pub struct Escrow {}
+/// An open escrow: a store, the roster it is believed to have, and the station that uses it.
+///
+/// Clones share one connection and one sealing session.
+#[derive(Clone)]
+pub struct Escrow {
+    pub(crate) inner: Arc<Inner>,
+}
 
-/// Opens seals with an officer's keys.
-pub struct Opener {}
+pub(crate) struct Inner {
+    url: StoreUrl,
+    pins: Pins,
+    pub(crate) store: Box<dyn EscrowStore>,
+    pub(crate) station: StationKey,
+    pub(crate) who: Writer,
+    clock: Arc<dyn Clock>,
+    trust: RwLock<Arc<Trust>>,
+    pub(crate) sealing: Mutex<Option<Sealing>>,
+}
 
-#[allow(unused, clippy::todo, missing_docs)]
 impl Escrow {
-    /// Makes a new store with this officer and this station on its roster, and pins it. Never overwrites a store.
+    /// Makes a new store with this officer and this station on its roster, and pins it in place of whatever was
+    /// pinned for that address. Never overwrites a store.
     pub fn init(
         url: &StoreUrl,
         officer: &Officer,
@@ -37,9 +61,42 @@ impl Escrow {
         who: &Writer,
         clock: &dyn Clock,
     ) -> Result<EscrowId, EscrowError> {
-        todo!()
+        let escrow = EscrowId::new();
+        let now = clock.now();
+        let time = seconds(now.seconds());
+        let operator = who.operator.clone().unwrap_or_else(|| format!("uid {}", who.uid));
+        let officers = [Member { label: operator, keys: officer.public() }];
+        let stations = [Member { label: who.host.clone(), keys: station.public() }];
+        let (roster, row) = Roster::sign(escrow, None, now, &officers, &stations, officer.keys());
+        let recipients = officers.iter().chain(&stations).map(|member| member.keys.recipient.as_str());
+        let duplicate_key = WrapRow {
+            id: 1_i64.to_be_bytes().to_vec(),
+            roster: 1,
+            created_at: time,
+            wrap: wrap::wrap(&wrap::generate()?, recipients, DUPLICATE_KEYS.key)?,
+            writer: Vec::new(),
+            sequence: 0,
+        };
+        let draft = Draft {
+            header: Some(HeaderRow { id: escrow.as_bytes().to_vec(), created_at: time }),
+            rosters: vec![row],
+            events: vec![
+                EventDraft::new(EventKind::EscrowCreated, Facts::new()),
+                roster_signed(&roster),
+                EventDraft::wrapping(EventKind::DuplicateKeyWrapped, &duplicate_key, DUPLICATE_KEYS.domain, &escrow),
+            ],
+            duplicate_keys: vec![duplicate_key],
+            ..Draft::default()
+        };
+        let journal = Journal { escrow, roster: 1, signer: officer.keys(), who, time };
+        let StoreUrl::Sqlite(path) = url;
+        let trust = Trust::founded(roster);
+        SqliteStore::create(path, |view| journal.write(view, draft), || pins.replace(url, &trust))?;
+        Ok(escrow)
     }
-    /// Opens a store. Reading lists works for every station, writing for approved ones.
+
+    /// Opens a store whose escrow and roster are those that were seen before, or signed successors; at the first use
+    /// of an address they are pinned. Reading works for every station, sealing and noting for approved ones.
     pub fn open(
         url: &StoreUrl,
         station: StationKey,
@@ -47,96 +104,227 @@ impl Escrow {
         who: Writer,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, EscrowError> {
-        todo!()
+        let StoreUrl::Sqlite(path) = url;
+        let store: Box<dyn EscrowStore> = Box::new(SqliteStore::open(path)?);
+        let trust = store::read(&*store, |view| trust(view, pins.escrow(url)?))?;
+        pins.follow(url, &trust)?;
+        let inner = Inner {
+            url: url.clone(),
+            pins: pins.clone(),
+            store,
+            station,
+            who,
+            clock,
+            trust: RwLock::new(Arc::new(trust)),
+            sealing: Mutex::new(None),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
+
+    /// Which escrow it is.
     pub fn id(&self) -> EscrowId {
-        todo!()
+        self.inner.trust().escrow()
     }
-    /// Seals a seed; durable when it returns.
-    pub fn reserve(&self, reservation: &Reservation<'_>) -> Result<EntryId, EscrowError> {
-        todo!()
+
+    /// The roster in force.
+    pub fn roster(&self) -> Roster {
+        self.inner.trust().latest().clone()
     }
-    /// Seals the seeds of a file in one transaction, under one event.
-    pub fn import(&self, reservations: &[Reservation<'_>], facts: Facts) -> Result<Vec<EntryId>, EscrowError> {
-        todo!()
+
+    /// Whether this station may seal and note.
+    pub fn is_approved(&self) -> bool {
+        self.inner.trust().latest().is_station(&self.inner.station.keys().writer())
     }
-    pub fn mark_unknown(&self, entry: EntryId, facts: Facts) -> Result<(), EscrowError> {
-        todo!()
-    }
-    pub fn mark_programmed(&self, entry: EntryId, programmed: &Programmed) -> Result<(), EscrowError> {
-        todo!()
-    }
-    /// Gives up an entry: it stays in the store as superseded.
-    pub fn supersede(&self, entry: EntryId, reason: Option<&str>) -> Result<(), EscrowError> {
-        todo!()
-    }
-    pub fn retire(&self, entry: EntryId, reason: Option<&str>) -> Result<(), EscrowError> {
-        todo!()
-    }
-    pub fn assign(
-        &self,
-        entry: EntryId,
-        upn: Option<&str>,
-        issuer: Option<&str>,
-        reason: Option<&str>,
-    ) -> Result<(), EscrowError> {
-        todo!()
-    }
-    pub fn unassign(&self, entry: EntryId, reason: Option<&str>) -> Result<(), EscrowError> {
-        todo!()
-    }
-    pub fn note_verified(&self, entry: EntryId, facts: Facts) -> Result<(), EscrowError> {
-        todo!()
-    }
-    pub fn note_synced(&self, entry: EntryId, drift_seconds: i64, facts: Facts) -> Result<(), EscrowError> {
-        todo!()
-    }
+
     /// All entries of a token's slot, newest first.
     pub fn find(&self, identity: &TokenIdentity) -> Result<Vec<Entry>, EscrowError> {
-        todo!()
+        let mut entries = self.entries(&Filter::identity(identity))?;
+        entries.reverse();
+        Ok(entries)
     }
-    /// The entry whose id begins with `text`.
+
+    /// The entry with this id, or the only one whose id begins like this.
     pub fn entry(&self, text: &str) -> Result<Entry, EscrowError> {
-        todo!()
+        let text = text.trim();
+        let unknown = || EscrowError::EntryUnknown { text: text.into() };
+        let (low, high) = id_range(text).ok_or_else(unknown)?;
+        let rows = store::read(&*self.inner.store, |view| view.entries_between(&low, &high, 2))?;
+        match rows.as_slice() {
+            [] => Err(unknown()),
+            [row] => Entry::try_from(row),
+            _ => Err(EscrowError::EntryAmbiguous { text: text.into() }),
+        }
     }
+
     /// Entries, oldest first.
     pub fn entries(&self, filter: &Filter) -> Result<Vec<Entry>, EscrowError> {
-        todo!()
+        self.entries_after(filter, None, usize::MAX)
     }
-    /// Up to `limit` entries after one, oldest first.
+
+    /// Up to `limit` entries, oldest first, that come after one.
     pub fn entries_after(
         &self,
         filter: &Filter,
         after: Option<EntryId>,
         limit: usize,
     ) -> Result<Vec<Entry>, EscrowError> {
-        todo!()
+        let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
+        let rows = store::read(&*self.inner.store, |view| view.entries(filter, &after, limit))?;
+        rows.iter().map(Entry::try_from).collect()
     }
+
+    /// The entries that hold this very seed, in any state, oldest first; nothing is opened. Stations that are not on
+    /// the roster cannot ask.
     pub fn duplicates_of(&self, seed: &Seed) -> Result<Vec<Entry>, EscrowError> {
-        todo!()
+        let trust = self.inner.trust();
+        let rows = store::read(&*self.inner.store, |view| {
+            let mut rows = Vec::new();
+            for (number, key) in duplicate_keys(view, &trust, self.inner.station.keys())? {
+                rows.extend(view.entries_tagged(number, &duplicate::tag(&key, seed))?);
+            }
+            Ok(rows)
+        })?;
+        rows.iter().map(Entry::try_from).collect()
     }
+
+    /// Prepares to open seals with an officer's keys.
     pub fn opener(&self, officer: Officer) -> Result<Opener, EscrowError> {
-        todo!()
+        Opener::new(Arc::clone(&self.inner), officer)
     }
-    pub fn check(&self, officer: Option<&Officer>) -> Result<CheckReport, EscrowError> {
-        todo!()
-    }
+
+    /// Events, by time.
     pub fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, EscrowError> {
-        todo!()
+        let trust = self.inner.trust();
+        let start = (i64::MIN, i64::MIN);
+        let rows = store::read(&*self.inner.store, |view| view.events(filter, start, usize::MAX))?;
+        let mut events = rows.iter().map(|row| Event::read(row, &trust)).collect::<Result<Vec<_>, _>>()?;
+        events.sort_by_key(|event| (event.time, event.id));
+        Ok(events)
     }
+
+    /// Compares everything with what was signed, and opens every seal when there is an officer. Nothing is disclosed,
+    /// so nothing is noted.
+    pub fn check(&self, officer: Option<&Officer>) -> Result<CheckReport, EscrowError> {
+        if let Some(officer) = officer {
+            self.inner.known(officer)?;
+        }
+        let trust = self.inner.trust();
+        store::read(&*self.inner.store, |view| check::check(view, &trust, officer.map(Officer::keys)))
+    }
+
+    /// Verifies rosters, events and wrapped keys: every signature, every chain.
     pub fn verify_events(&self) -> Result<Vec<Finding>, EscrowError> {
-        todo!()
+        let trust = self.inner.trust();
+        store::read(&*self.inner.store, |view| check::verify_events(view, &trust))
     }
 }
 
-#[allow(unused, clippy::todo)]
-impl Opener {
-    /// The record of an entry with its seed, after the disclosure was committed.
-    pub fn open(&self, entry: &Entry, disclosure: &Disclosure) -> Result<TokenRecord, EscrowError> {
-        todo!()
+impl Inner {
+    pub(crate) fn trust(&self) -> Arc<Trust> {
+        Arc::clone(&self.trust.read().unwrap_or_else(PoisonError::into_inner))
     }
-    /// Many at once, under one event.
-    pub fn open_all(&self, entries: &[Entry], disclosure: &Disclosure) -> Result<Vec<TokenRecord>, EscrowError> {
-        todo!()
+
+    pub(crate) fn now(&self) -> i64 {
+        seconds(self.clock.now().seconds())
     }
+
+    /// Refuses officers who are not on the roster.
+    pub(crate) fn known(&self, officer: &Officer) -> Result<(), EscrowError> {
+        let trust = self.trust();
+        if trust.latest().is_officer(&officer.keys().writer()) {
+            Ok(())
+        } else {
+            Err(EscrowError::OfficerUnknown { escrow: trust.escrow() })
+        }
+    }
+
+    /// Reads the roster again and follows it.
+    fn refresh(&self) -> Result<(), EscrowError> {
+        let trust = store::read(&*self.store, |view| trust(view, Some(self.trust().escrow())))?;
+        self.pins.follow(&self.url, &trust)?;
+        *self.trust.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
+        Ok(())
+    }
+
+    /// Does something under the roster in force; again when it changed meanwhile.
+    pub(crate) fn steadily<T>(&self, mut job: impl FnMut(&Trust) -> Result<T, EscrowError>) -> Result<T, EscrowError> {
+        for _ in 0..3 {
+            match job(&self.trust()) {
+                Err(EscrowError::RosterUnsteady) => self.refresh()?,
+                other => return other,
+            }
+        }
+        Err(EscrowError::RosterUnsteady)
+    }
+
+    /// Writes what `draft` says, signed by `signer`, if the roster is still the one it was made for.
+    pub(crate) fn commit(
+        &self,
+        trust: &Trust,
+        signer: &KeyPair,
+        draft: &mut dyn FnMut(&dyn View) -> Result<Draft, EscrowError>,
+    ) -> Result<(), EscrowError> {
+        let roster = trust.latest().version;
+        let journal = Journal { escrow: trust.escrow(), roster, signer, who: &self.who, time: self.now() };
+        self.store.commit(&mut |view| {
+            if u64::try_from(view.roster_version()?) != Ok(roster) {
+                return Err(EscrowError::RosterUnsteady);
+            }
+            journal.write(view, draft(view)?)
+        })
+    }
+}
+
+/// The event that goes with a version of the roster.
+fn roster_signed(roster: &Roster) -> EventDraft {
+    let facts = Facts::new()
+        .with("version", seconds(roster.version))
+        .with("hash", data_encoding::HEXLOWER.encode(&roster.hash));
+    EventDraft::new(EventKind::RosterSigned, facts)
+}
+
+/// Reads and verifies the rosters of a store; `pinned` is the escrow that should be there.
+fn trust(view: &dyn View, pinned: Option<EscrowId>) -> Result<Trust, EscrowError> {
+    let header = view.header()?;
+    let escrow = match header.as_slice() {
+        [header] => EscrowId::from_slice(&header.id),
+        _ => None,
+    };
+    let found = escrow.ok_or_else(|| EscrowError::Damaged {
+        table: "escrow",
+        row: "1".into(),
+        problem: "it does not say which escrow this is".into(),
+    })?;
+    match pinned {
+        Some(pinned) if pinned != found => Err(EscrowError::OtherEscrow { pinned, found }),
+        _ => Trust::verify(found, &view.rosters()?),
+    }
+}
+
+/// The keys that find duplicates, with their numbers, newest last.
+pub(crate) fn duplicate_keys(view: &dyn View, trust: &Trust, keys: &KeyPair) -> Result<Vec<(i64, Key)>, EscrowError> {
+    let mut unwrapped = Vec::new();
+    for row in view.duplicate_keys()? {
+        DUPLICATE_KEYS.verify(view, trust, &row)?;
+        let number = row.id.as_slice().try_into().map_or(0, i64::from_be_bytes);
+        unwrapped.push((number, wrap::unwrap(&row.wrap, keys, DUPLICATE_KEYS.key)?));
+    }
+    Ok(unwrapped)
+}
+
+fn seconds(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// The lowest and the highest id that begin with `text`, dashes where they may be; `None` when no id can.
+fn id_range(text: &str) -> Option<([u8; 16], [u8; 16])> {
+    let digits: String = text.chars().filter(|&one| one != '-').collect();
+    if digits.is_empty() || digits.len() > 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let bound = |fill: &str| {
+        let padded = format!("{digits}{}", fill.repeat(32 - digits.len()));
+        data_encoding::HEXLOWER_PERMISSIVE.decode(padded.as_bytes()).ok()?.try_into().ok()
+    };
+    Some((bound("0")?, bound("f")?))
 }

@@ -1,9 +1,12 @@
 //! Events: who did what to which entries, when and why; signed, in the writer's own chain.
 
+use data_encoding::HEXLOWER;
 use oathburn_oath::UnixTime;
 
 use crate::entry::named;
-use crate::{EntryId, Facts, WriterId};
+use crate::roster::Trust;
+use crate::store::EventRow;
+use crate::{EntryId, EscrowError, Facts, WriterId};
 
 named! {
     /// What happened. The names are stored and signed; the list can grow.
@@ -157,6 +160,36 @@ pub struct Event {
     pub facts: Facts,
     /// Why.
     pub reason: Option<String>,
+}
+
+impl Event {
+    /// Reads a row; what is not an event of ours is damage.
+    pub(crate) fn read(row: &EventRow, trust: &Trust) -> Result<Self, EscrowError> {
+        let name = || format!("{}/{}", HEXLOWER.encode(&row.writer), row.sequence);
+        let damaged = |problem: &str| EscrowError::Damaged { table: "events", row: name(), problem: problem.into() };
+        let writer = WriterId::from_slice(&row.writer).ok_or_else(|| damaged("it has no writer"))?;
+        let number = |value: i64| u64::try_from(value).map_err(|_| damaged("a number is negative"));
+        let facts = |json: &str| Facts::from_json(json).ok_or_else(|| damaged("its facts are not canonical"));
+        let mut all = facts(&row.facts)?;
+        if let [only] = row.touched.as_slice() {
+            for (name, fact) in facts(&only.facts)?.iter() {
+                all = all.with(name, fact.clone());
+            }
+        }
+        let entries = row.touched.iter().map(|touch| EntryId::from_slice(&touch.entry)).collect::<Option<_>>();
+        Ok(Self {
+            id: EventId { writer, sequence: number(row.sequence)? },
+            writer: trust.label(&writer).unwrap_or("unknown").into(),
+            time: UnixTime::new(number(row.time)?),
+            uid: row.uid.try_into().map_err(|_| damaged("its uid is out of range"))?,
+            host: row.host.clone(),
+            operator: row.operator.clone(),
+            kind: EventKind::from_name(&row.kind).ok_or_else(|| damaged("its kind is unknown"))?,
+            entries: entries.ok_or_else(|| damaged("it touches what is no entry"))?,
+            facts: all,
+            reason: row.reason.clone(),
+        })
+    }
 }
 
 /// Which events; what is `None` lets all pass.

@@ -1,11 +1,50 @@
 //! What this user has seen of each store: which escrow, which roster.
 
-use std::path::PathBuf;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+
+use crate::canon::Canon;
+use crate::roster::Trust;
+use crate::{EscrowError, EscrowId, StoreUrl, keyfile};
 
 /// A folder with one small file for each store, which pins the escrow and the version of the roster seen there.
+///
+/// Whoever can write to the database cannot make anybody a recipient: the pin is believed, not the database.
 #[derive(Clone, Debug)]
 pub struct Pins {
     folder: PathBuf,
+}
+
+/// The file of one store: JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PinFile {
+    format: u32,
+    /// The store, for people.
+    store: String,
+    escrow: String,
+    roster: u64,
+    hash: String,
+}
+
+/// What was seen of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pin {
+    pub(crate) escrow: EscrowId,
+    pub(crate) roster: u64,
+    pub(crate) hash: [u8; 32],
+}
+
+impl Pin {
+    fn of(trust: &Trust) -> Self {
+        let roster = trust.latest();
+        Self { escrow: roster.escrow, roster: roster.version, hash: roster.hash }
+    }
 }
 
 impl Pins {
@@ -13,4 +52,110 @@ impl Pins {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
+
+    /// The file that pins a store; remove it to trust the store anew.
+    pub fn file_of(&self, url: &StoreUrl) -> PathBuf {
+        let place = location(url);
+        let digest = Canon::new("oathburn escrow pin 1").text(&place).digest();
+        self.folder.join(format!("{}.json", HEXLOWER.encode(&digest[..16])))
+    }
+
+    /// Compares what a store shows with its pin, and moves the pin on to a signed successor.
+    pub(crate) fn follow(&self, url: &StoreUrl, trust: &Trust) -> Result<(), EscrowError> {
+        let seen = Pin::of(trust);
+        if self.load(url)?.as_ref() == Some(&seen) {
+            return Ok(());
+        }
+        // Two processes may move the pin at the same time: the later one must not set it back.
+        let _lock = self.lock()?;
+        if let Some(pin) = self.load(url)? {
+            verify(&pin, trust)?;
+            if pin == seen {
+                return Ok(());
+            }
+        }
+        self.write(url, &seen)
+    }
+
+    /// The escrow that is pinned for a store.
+    pub(crate) fn escrow(&self, url: &StoreUrl) -> Result<Option<EscrowId>, EscrowError> {
+        Ok(self.load(url)?.map(|pin| pin.escrow))
+    }
+
+    /// Pins a store, whatever was pinned before.
+    pub(crate) fn replace(&self, url: &StoreUrl, trust: &Trust) -> Result<(), EscrowError> {
+        let _lock = self.lock()?;
+        self.write(url, &Pin::of(trust))
+    }
+
+    fn lock(&self) -> Result<File, EscrowError> {
+        keyfile::create_folder(&self.folder).map_err(failed("create", &self.folder))?;
+        let path = self.folder.join("lock");
+        let file =
+            OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed("open", &path))?;
+        let locked = rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive);
+        locked.map_err(|error| failed("lock", &path)(error.into()))?;
+        Ok(file)
+    }
+
+    fn write(&self, url: &StoreUrl, pin: &Pin) -> Result<(), EscrowError> {
+        let text = serde_json::to_string_pretty(&PinFile {
+            format: 1,
+            store: location(url),
+            escrow: pin.escrow.to_string(),
+            roster: pin.roster,
+            hash: HEXLOWER.encode(&pin.hash),
+        })
+        .expect("texts and numbers are JSON");
+        let path = self.file_of(url);
+        keyfile::replace(&path, format!("{text}\n").as_bytes()).map_err(failed("write", &path))
+    }
+
+    fn load(&self, url: &StoreUrl) -> Result<Option<Pin>, EscrowError> {
+        let path = self.file_of(url);
+        let unreadable = |problem: String| EscrowError::PinUnreadable { path: path.clone(), problem };
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|error| unreadable(error.to_string()))?,
+        };
+        let file: PinFile = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+        let pin = || {
+            Some(Pin {
+                escrow: file.escrow.parse().ok()?,
+                roster: file.roster,
+                hash: HEXLOWER.decode(file.hash.as_bytes()).ok()?.try_into().ok()?,
+            })
+        };
+        let known = (file.format == 1).then(pin).flatten();
+        known.map(Some).ok_or_else(|| unreadable("it is not one of this version".into()))
+    }
+}
+
+/// Whether the rosters of a store continue what was seen.
+fn verify(pin: &Pin, trust: &Trust) -> Result<(), EscrowError> {
+    let latest = trust.latest();
+    if pin.escrow != latest.escrow {
+        return Err(EscrowError::OtherEscrow { pinned: pin.escrow, found: latest.escrow });
+    }
+    match trust.version(pin.roster) {
+        Some(roster) if roster.hash == pin.hash => Ok(()),
+        Some(_) => Err(EscrowError::RosterForged { version: pin.roster }),
+        None => Err(EscrowError::RosterOlder { pinned: pin.roster, found: latest.version }),
+    }
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> EscrowError {
+    let path = path.to_path_buf();
+    move |source| EscrowError::PinIo { action, path, source }
+}
+
+/// One text for one place, however it is written; also for a store that is not there yet.
+fn location(url: &StoreUrl) -> String {
+    let StoreUrl::Sqlite(path) = url;
+    let whole = fs::canonicalize(path).or_else(|_| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        fs::canonicalize(folder).map(|folder| folder.join(name))
+    });
+    format!("sqlite:{}", whole.unwrap_or_else(|_| path.clone()).display())
 }

@@ -1,0 +1,152 @@
+//! Every event verified, every chain followed.
+
+use std::collections::{HashMap, HashSet};
+
+use data_encoding::HEXLOWER;
+
+use super::{event_finding, finding};
+use crate::audit::{self, Verified, WrapTable};
+use crate::escrow::PAGE;
+use crate::roster::Trust;
+use crate::store::{ChainHead, EventRow, View, WrapRow};
+use crate::{CheckReport, EscrowError, EscrowId, EventFilter, EventId, EventKind, Finding};
+
+/// What the verified events say of rows that are not entries.
+pub(super) struct Chains {
+    escrow: EscrowId,
+    created_at: Option<i64>,
+    rosters: HashMap<i64, String>,
+    wraps: HashMap<(EventKind, Vec<u8>), Signed>,
+    /// The numbers of writers who signed something.
+    writers: HashSet<i64>,
+}
+
+/// What an event says of a wrapped key.
+pub(super) struct Signed {
+    digest: String,
+    writer: Vec<u8>,
+    sequence: i64,
+}
+
+/// How far one chain was followed.
+struct Link {
+    writer: i64,
+    head: ChainHead,
+    roster: i64,
+}
+
+impl Chains {
+    pub(super) fn verify(view: &dyn View, trust: &Trust, report: &mut CheckReport) -> Result<Self, EscrowError> {
+        let mut chains = Self {
+            escrow: trust.escrow(),
+            created_at: None,
+            rosters: HashMap::new(),
+            wraps: HashMap::new(),
+            writers: HashSet::new(),
+        };
+        let mut link = Link { writer: i64::MIN, head: ChainHead::default(), roster: 0 };
+        let mut after = (i64::MIN, i64::MIN);
+        loop {
+            let page = view.events(&EventFilter::default(), after, PAGE)?;
+            let Some(last) = page.last() else { return Ok(chains) };
+            after = (last.writer_number, last.sequence);
+            for event in &page {
+                report.events += 1;
+                link.follow(event, report);
+                match audit::verify(trust, event) {
+                    Ok(verified) => chains.learn(event, &verified),
+                    Err(problem) => report.findings.push(finding_of(event, problem)),
+                }
+            }
+        }
+    }
+
+    fn learn(&mut self, event: &EventRow, verified: &Verified) {
+        self.writers.insert(event.writer_number);
+        let text = |name: &str| verified.facts.text(name).unwrap_or_default().to_owned();
+        match verified.kind {
+            EventKind::EscrowCreated => self.created_at = Some(event.time),
+            EventKind::RosterSigned => {
+                self.rosters.insert(verified.facts.number("version").unwrap_or(0), text("hash"));
+            }
+            EventKind::SessionCreated | EventKind::DuplicateKeyWrapped => {
+                let id = HEXLOWER.decode(text("key").as_bytes()).unwrap_or_default();
+                let signed = Signed { digest: text("digest"), writer: event.writer.clone(), sequence: event.sequence };
+                self.wraps.insert((verified.kind, id), signed);
+            }
+            _ => {}
+        }
+    }
+
+    /// When the escrow was made.
+    pub(super) fn created_at(&self) -> Option<i64> {
+        self.created_at
+    }
+
+    /// The hash of a version of the roster, as an event tells it.
+    pub(super) fn roster_hash(&self, version: u64) -> Option<&String> {
+        self.rosters.get(&i64::try_from(version).ok()?)
+    }
+
+    /// Whether the writer with this number signed anything.
+    pub(super) fn has(&self, writer: i64) -> bool {
+        self.writers.contains(&writer)
+    }
+
+    /// The wrapped keys of a table that events tell of.
+    pub(super) fn wraps(&self, table: WrapTable) -> impl Iterator<Item = (&Vec<u8>, &Signed)> {
+        self.wraps.iter().filter(move |((kind, _), _)| *kind == table.kind).map(|((_, id), signed)| (id, signed))
+    }
+
+    /// What is wrong with a wrapped key, if anything is.
+    pub(super) fn wrap_finding(&self, table: WrapTable, row: &WrapRow) -> Option<Finding> {
+        let found = |column, problem: &str| Some(finding(table.table, row.name(), column, problem));
+        let Some(signed) = self.wraps.get(&(table.kind, row.id.clone())) else {
+            return found(None, "no event tells of it");
+        };
+        if signed.digest != HEXLOWER.encode(&row.digest(table.domain, &self.escrow)) {
+            return found(None, "it is not what its event signed");
+        }
+        if signed.writer != row.writer {
+            return found(Some("writer"), "its event was signed by another writer");
+        }
+        if signed.sequence != row.sequence {
+            return found(Some("sequence"), "its event has another place in the chain");
+        }
+        None
+    }
+}
+
+impl Link {
+    /// Compares an event with the one before it in its chain.
+    fn follow(&mut self, event: &EventRow, report: &mut CheckReport) {
+        if event.writer_number != self.writer {
+            *self = Self { writer: event.writer_number, head: ChainHead::default(), roster: 0 };
+        }
+        let mut problems = Vec::new();
+        if event.sequence != self.head.sequence + 1 {
+            problems.push(format!("events {} to {} before it are missing", self.head.sequence + 1, event.sequence - 1));
+        } else if event.previous != self.head.hash {
+            problems.push("it does not follow the event before it".into());
+        }
+        if event.roster < self.roster {
+            problems.push("it goes back to an older roster".into());
+        }
+        for (touch, position) in event.touched.iter().zip(1..) {
+            if touch.position != position {
+                problems.push(format!("the entry at position {position} is missing"));
+                break;
+            }
+        }
+        report.findings.extend(problems.into_iter().map(|problem| finding_of(event, problem)));
+        self.head = ChainHead { sequence: event.sequence, hash: event.hash.clone() };
+        self.roster = event.roster;
+    }
+}
+
+fn finding_of(event: &EventRow, problem: impl Into<String>) -> Finding {
+    match (crate::WriterId::from_slice(&event.writer), u64::try_from(event.sequence)) {
+        (Some(writer), Ok(sequence)) => event_finding(EventId { writer, sequence }, problem),
+        _ => finding("events", format!("{}/{}", event.writer_number, event.sequence), None, problem),
+    }
+}

@@ -1,0 +1,206 @@
+//! Writing events: into the writer's chain, with what they change, in one transaction.
+
+use std::collections::{BTreeMap, HashMap, btree_map};
+
+use data_encoding::HEXLOWER;
+
+use crate::keys::KeyPair;
+use crate::projection::{Happening, Projection};
+use crate::store::{ChainHead, Commit, EntryRow, EventRow, HeaderRow, RosterRow, Touch, View, WrapRow};
+use crate::{EntryId, EscrowError, EscrowId, EventKind, Facts, Writer};
+
+/// Entries that one event touches at most: an event is verified whole, also when one entry is opened.
+pub(crate) const MAX_TOUCHED: usize = 1000;
+
+/// What is to be written, before it is numbered, chained and signed.
+#[derive(Default)]
+pub(crate) struct Draft {
+    pub(crate) header: Option<HeaderRow>,
+    pub(crate) rosters: Vec<RosterRow>,
+    /// Keys and sessions without their events: those that name them are among `events`.
+    pub(crate) duplicate_keys: Vec<WrapRow>,
+    pub(crate) sessions: Vec<WrapRow>,
+    /// New entries; their events make the columns that change.
+    pub(crate) entries: Vec<EntryRow>,
+    pub(crate) events: Vec<EventDraft>,
+}
+
+/// An event to be.
+#[derive(Clone)]
+pub(crate) struct EventDraft {
+    pub(crate) kind: EventKind,
+    pub(crate) facts: Facts,
+    pub(crate) reason: Option<String>,
+    pub(crate) touched: Vec<TouchDraft>,
+}
+
+/// What an event to be says of one entry.
+#[derive(Clone)]
+pub(crate) struct TouchDraft {
+    pub(crate) entry: EntryId,
+    pub(crate) digest: Option<[u8; 32]>,
+    pub(crate) facts: Facts,
+}
+
+impl EventDraft {
+    pub(crate) fn new(kind: EventKind, facts: Facts) -> Self {
+        Self { kind, facts, reason: None, touched: Vec::new() }
+    }
+
+    pub(crate) fn because(mut self, reason: Option<&str>) -> Self {
+        self.reason = reason.map(Into::into);
+        self
+    }
+
+    pub(crate) fn touching(mut self, entries: impl IntoIterator<Item = EntryId>) -> Self {
+        self.touched.extend(entries.into_iter().map(|entry| TouchDraft { entry, digest: None, facts: Facts::new() }));
+        self
+    }
+
+    /// The event that signs a wrapped key.
+    pub(crate) fn wrapping(kind: EventKind, row: &WrapRow, domain: &str, escrow: &EscrowId) -> Self {
+        let facts = Facts::new()
+            .with("key", HEXLOWER.encode(&row.id))
+            .with("digest", HEXLOWER.encode(&row.digest(domain, escrow)));
+        Self::new(kind, facts)
+    }
+}
+
+/// Who signs, for which escrow, under which roster, and when.
+pub(crate) struct Journal<'a> {
+    pub(crate) escrow: EscrowId,
+    pub(crate) roster: u64,
+    pub(crate) signer: &'a KeyPair,
+    pub(crate) who: &'a Writer,
+    pub(crate) time: i64,
+}
+
+impl Journal<'_> {
+    /// Numbers, chains and signs the events of a draft and computes what they make of their entries.
+    pub(crate) fn write(&self, view: &dyn View, draft: Draft) -> Result<Commit, EscrowError> {
+        let mut head = view.head(&self.signer.writer())?;
+        let mut rows = Rows::new(view, draft.entries);
+        let mut commit = Commit {
+            header: draft.header,
+            rosters: draft.rosters,
+            duplicate_keys: draft.duplicate_keys,
+            sessions: draft.sessions,
+            ..Commit::default()
+        };
+        for event in draft.events {
+            let event = self.event(event, &mut head, &mut rows)?;
+            for wrap in commit.duplicate_keys.iter_mut().chain(&mut commit.sessions) {
+                let name = format!("\"key\":\"{}\"", HEXLOWER.encode(&wrap.id));
+                if event.touched.is_empty() && event.facts.contains(&name) {
+                    (wrap.writer, wrap.sequence) = (event.writer.clone(), event.sequence);
+                }
+            }
+            commit.events.push(event);
+        }
+        commit.new_entries = rows.new;
+        commit.changed_entries = rows.changed.into_values().collect();
+        Ok(commit)
+    }
+
+    fn event(&self, draft: EventDraft, head: &mut ChainHead, rows: &mut Rows<'_>) -> Result<EventRow, EscrowError> {
+        self.check(&draft)?;
+        let mut touched = Vec::with_capacity(draft.touched.len());
+        for (touch, position) in draft.touched.into_iter().zip(1..) {
+            touch.facts.check()?;
+            let happening = Happening { kind: draft.kind, time: self.time, facts: [&touch.facts, &draft.facts] };
+            touched.push(Touch {
+                position,
+                revision: rows.apply(touch.entry, &happening)?,
+                entry: touch.entry.as_bytes().to_vec(),
+                digest: touch.digest.map(Into::into),
+                facts: touch.facts.to_json(),
+            });
+        }
+        let mut event = EventRow {
+            writer_number: 0,
+            writer: self.signer.writer().as_bytes().to_vec(),
+            sequence: head.sequence + 1,
+            previous: std::mem::take(&mut head.hash),
+            roster: self.roster.try_into().unwrap_or(i64::MAX),
+            time: self.time,
+            uid: self.who.uid.into(),
+            host: self.who.host.clone(),
+            operator: self.who.operator.clone(),
+            kind: draft.kind.as_str().into(),
+            facts: draft.facts.to_json(),
+            reason: draft.reason,
+            hash: Vec::new(),
+            signature: Vec::new(),
+            touched,
+        };
+        let digest = event.digest(&self.escrow);
+        event.hash = digest.to_vec();
+        event.signature = self.signer.sign(&digest).to_vec();
+        *head = ChainHead { sequence: event.sequence, hash: event.hash.clone() };
+        Ok(event)
+    }
+
+    fn check(&self, draft: &EventDraft) -> Result<(), EscrowError> {
+        draft.facts.check()?;
+        let texts = [
+            ("the reason", draft.reason.as_deref()),
+            ("the operator's name", self.who.operator.as_deref()),
+            ("the host's name", Some(self.who.host.as_str())),
+        ];
+        match texts.into_iter().find(|(_, text)| text.is_some_and(|text| text.len() > Facts::MAX_TEXT)) {
+            Some((what, _)) => Err(EscrowError::FactRefused { what: what.into() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The entries that a transaction touches, as its events have made them so far.
+struct Rows<'a> {
+    view: &'a dyn View,
+    new: Vec<EntryRow>,
+    /// Where in `new` an entry lies.
+    places: HashMap<Vec<u8>, usize>,
+    changed: BTreeMap<EntryId, EntryRow>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(view: &'a dyn View, new: Vec<EntryRow>) -> Self {
+        let places = new.iter().map(|row| row.id.clone()).zip(0..).collect();
+        Self { view, new, places, changed: BTreeMap::new() }
+    }
+
+    /// Applies an event to an entry; says the entry's revision after it.
+    fn apply(&mut self, entry: EntryId, event: &Happening<'_>) -> Result<i64, EscrowError> {
+        let row = match self.places.get(entry.as_bytes().as_slice()) {
+            Some(&place) => &mut self.new[place],
+            None => self.stored(entry)?,
+        };
+        let mut projection = match row.revision {
+            0 => Projection::default(),
+            _ => Projection::of(row).ok_or_else(|| EscrowError::Damaged {
+                table: "entries",
+                row: entry.to_string(),
+                problem: format!("{:?} is not a state", row.state),
+            })?,
+        };
+        let before = projection.state;
+        projection.apply(event).map_err(|refused| EscrowError::WrongState {
+            entry,
+            state: before.unwrap_or(refused.wanted),
+            wanted: refused.wanted,
+        })?;
+        let revision = projection.revision;
+        projection.store(row);
+        Ok(revision)
+    }
+
+    fn stored(&mut self, entry: EntryId) -> Result<&mut EntryRow, EscrowError> {
+        match self.changed.entry(entry) {
+            btree_map::Entry::Occupied(row) => Ok(row.into_mut()),
+            btree_map::Entry::Vacant(place) => {
+                let row = self.view.entry(&entry)?;
+                Ok(place.insert(row.ok_or_else(|| EscrowError::EntryUnknown { text: entry.to_string() })?))
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The roster: who may open, who may burn; each version signed by an officer of the version before.
+
+use std::str::FromStr;
+
+use data_encoding::HEXLOWER;
+use oathburn_oath::UnixTime;
+use serde::{Deserialize, Serialize};
+
+use crate::canon::Canon;
+use crate::keys::KeyPair;
+use crate::store::RosterRow;
+use crate::{EscrowError, EscrowId, EventKind, PublicKeys, WriterId};
+
+/// An officer or a station on the roster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// A name for people; nothing depends on it.
+    pub label: String,
+    /// The public keys.
+    pub keys: PublicKeys,
+}
+
+/// One version of the roster, its signature verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roster {
+    /// The escrow it belongs to.
+    pub escrow: EscrowId,
+    /// Counted from 1.
+    pub version: u64,
+    /// When it was signed, by the signer's clock.
+    pub signed_at: UnixTime,
+    /// Who may open, at least one.
+    pub officers: Vec<Member>,
+    /// Which machines may seal and sign.
+    pub stations: Vec<Member>,
+    /// The digest of body and signer, which the next version, its event and pins name.
+    pub(crate) hash: [u8; 32],
+}
+
+/// The text that is signed: JSON without spaces, its fields in this order.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    format: u32,
+    escrow: String,
+    version: u64,
+    /// The hash of the version before as hex; empty in version 1.
+    previous: String,
+    signed_at: u64,
+    officers: Vec<BodyMember>,
+    stations: Vec<BodyMember>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BodyMember {
+    label: String,
+    recipient: String,
+    writer: String,
+}
+
+impl BodyMember {
+    fn new(member: &Member) -> Self {
+        Self {
+            label: member.label.clone(),
+            recipient: member.keys.recipient.clone(),
+            writer: member.keys.writer.to_string(),
+        }
+    }
+
+    fn read(self) -> Option<Member> {
+        age::x25519::Recipient::from_str(&self.recipient).ok()?;
+        let writer = WriterId::from_slice(&HEXLOWER.decode(self.writer.as_bytes()).ok()?)?;
+        Some(Member { label: self.label, keys: PublicKeys { recipient: self.recipient, writer } })
+    }
+}
+
+fn digest(body: &str, signer: &[u8]) -> [u8; 32] {
+    Canon::new("oathburn escrow roster 1").text(body).bytes(signer).digest()
+}
+
+impl Roster {
+    /// Signs a version of the roster. `previous` is the hash of the version before.
+    pub(crate) fn sign(
+        escrow: EscrowId,
+        previous: Option<&Self>,
+        signed_at: UnixTime,
+        officers: &[Member],
+        stations: &[Member],
+        signer: &KeyPair,
+    ) -> (Self, RosterRow) {
+        let version = previous.map_or(0, |roster| roster.version) + 1;
+        let body = serde_json::to_string(&Body {
+            format: 1,
+            escrow: escrow.to_string(),
+            version,
+            previous: previous.map_or_else(String::new, |roster| HEXLOWER.encode(&roster.hash)),
+            signed_at: signed_at.seconds(),
+            officers: officers.iter().map(BodyMember::new).collect(),
+            stations: stations.iter().map(BodyMember::new).collect(),
+        })
+        .expect("texts and numbers are JSON");
+        let writer = signer.writer();
+        let hash = digest(&body, writer.as_bytes());
+        let row = RosterRow {
+            version: version.try_into().unwrap_or(i64::MAX),
+            signer: writer.as_bytes().to_vec(),
+            signature: signer.sign(&hash).to_vec(),
+            body,
+        };
+        let roster =
+            Self { escrow, version, signed_at, officers: officers.to_vec(), stations: stations.to_vec(), hash };
+        (roster, row)
+    }
+
+    /// Reads a version and verifies that an officer of the version before signed it (of version 1: one of its own).
+    fn verify(row: &RosterRow, escrow: EscrowId, previous: Option<&Self>) -> Option<Self> {
+        let body: Body = serde_json::from_str(&row.body).ok()?;
+        let same_text = serde_json::to_string(&body).ok()? == row.body;
+        let version = previous.map_or(0, |roster| roster.version) + 1;
+        let link = previous.map_or_else(String::new, |roster| HEXLOWER.encode(&roster.hash));
+        let in_place = body.version == version && u64::try_from(row.version) == Ok(version) && body.previous == link;
+        if !same_text || !in_place || body.format != 1 || body.escrow != escrow.to_string() {
+            return None;
+        }
+        let read = |members: Vec<BodyMember>| members.into_iter().map(BodyMember::read).collect::<Option<Vec<_>>>();
+        let roster = Self {
+            escrow,
+            version,
+            signed_at: UnixTime::new(body.signed_at),
+            officers: read(body.officers)?,
+            stations: read(body.stations)?,
+            hash: digest(&row.body, &row.signer),
+        };
+        let signer = WriterId::from_slice(&row.signer)?;
+        let entitled = previous.unwrap_or(&roster).is_officer(&signer) && !roster.officers.is_empty();
+        (entitled && signer.has_signed(&roster.hash, &row.signature)).then_some(roster)
+    }
+
+    /// Whether this writer is an officer.
+    pub fn is_officer(&self, writer: &WriterId) -> bool {
+        self.officers.iter().any(|one| one.keys.writer == *writer)
+    }
+
+    /// Whether this writer is an approved station.
+    pub fn is_station(&self, writer: &WriterId) -> bool {
+        self.stations.iter().any(|one| one.keys.writer == *writer)
+    }
+
+    /// The label of a writer.
+    pub fn label(&self, writer: &WriterId) -> Option<&str> {
+        let mut members = self.officers.iter().chain(&self.stations);
+        members.find(|one| one.keys.writer == *writer).map(|one| one.label.as_str())
+    }
+}
+
+/// All versions of a roster, each verified.
+#[derive(Clone, Debug)]
+pub(crate) struct Trust {
+    rosters: Vec<Roster>,
+}
+
+impl Trust {
+    /// The trust in a roster that was just made.
+    pub(crate) fn founded(roster: Roster) -> Self {
+        Self { rosters: vec![roster] }
+    }
+
+    /// Verifies all versions, oldest first, without gaps.
+    pub(crate) fn verify(escrow: EscrowId, rows: &[RosterRow]) -> Result<Self, EscrowError> {
+        let mut rosters: Vec<Roster> = Vec::with_capacity(rows.len());
+        for row in rows {
+            let forged = EscrowError::RosterForged { version: row.version.try_into().unwrap_or(0) };
+            rosters.push(Roster::verify(row, escrow, rosters.last()).ok_or(forged)?);
+        }
+        if rosters.is_empty() {
+            return Err(EscrowError::RosterForged { version: 1 });
+        }
+        Ok(Self { rosters })
+    }
+
+    pub(crate) fn latest(&self) -> &Roster {
+        self.rosters.last().expect("there is no trust without a roster")
+    }
+
+    pub(crate) fn escrow(&self) -> EscrowId {
+        self.latest().escrow
+    }
+
+    pub(crate) fn version(&self, version: u64) -> Option<&Roster> {
+        self.rosters.get(usize::try_from(version.checked_sub(1)?).ok()?)
+    }
+
+    pub(crate) fn rosters(&self) -> &[Roster] {
+        &self.rosters
+    }
+
+    /// Whether a writer could sign this kind of event under a version of the roster.
+    pub(crate) fn entitles(&self, writer: &WriterId, version: i64, kind: EventKind) -> bool {
+        let roster = u64::try_from(version).ok().and_then(|version| self.version(version));
+        roster.is_some_and(|roster| roster.is_officer(writer) || (roster.is_station(writer) && !kind.is_for_officers()))
+    }
+
+    /// The latest label of a writer.
+    pub(crate) fn label(&self, writer: &WriterId) -> Option<&str> {
+        self.rosters.iter().rev().find_map(|roster| roster.label(writer))
+    }
+}

@@ -1,0 +1,207 @@
+//! Seals: a seed and the facts that never change, under a session key.
+
+use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use oathburn_oath::{Algorithm, Digits, FamilyId, Seed, SerialNumber, TimeStep, TokenIdentity, TotpParams};
+use zeroize::Zeroizing;
+
+use crate::store::{EntryRow, WrapRow};
+use crate::wrap::{self, Key};
+use crate::{EntryId, EscrowError, EscrowId, Origin, Reservation, SessionId};
+
+/// The format of seals that this version writes.
+pub(crate) const FORMAT: i64 = 1;
+/// Under which domain an event signs a session.
+pub(crate) const SESSION_DOMAIN: &str = "oathburn escrow session 1";
+
+/// A sealing session: seals under one random key, which is wrapped once to the officers.
+pub(crate) struct Sealer {
+    id: SessionId,
+    escrow: EscrowId,
+    key: Key,
+    roster: u64,
+    wrap: Vec<u8>,
+}
+
+/// What of a row is sealed or belongs to the seal.
+pub(crate) struct Sealed {
+    pub(crate) nonce: Vec<u8>,
+    pub(crate) ciphertext: Vec<u8>,
+}
+
+impl Sealer {
+    /// Begins a session for the officers of one version of the roster.
+    pub(crate) fn begin<'a>(
+        escrow: EscrowId,
+        roster: u64,
+        officers: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, EscrowError> {
+        let key = wrap::generate()?;
+        let wrap = wrap::wrap(&key, officers, "session key")?;
+        Ok(Self { id: SessionId::new(), escrow, key, roster, wrap })
+    }
+
+    /// The session's id.
+    pub(crate) fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The version of the roster to whose officers the key is wrapped.
+    pub(crate) fn roster(&self) -> u64 {
+        self.roster
+    }
+
+    /// The session's row, still without its event.
+    pub(crate) fn row(&self, created_at: i64) -> WrapRow {
+        WrapRow {
+            id: self.id.as_bytes().to_vec(),
+            roster: self.roster.try_into().unwrap_or(i64::MAX),
+            created_at,
+            wrap: self.wrap.clone(),
+            writer: Vec::new(),
+            sequence: 0,
+        }
+    }
+
+    /// Seals a seed for one entry.
+    pub(crate) fn seal(&self, entry: &EntryId, reservation: &Reservation<'_>) -> Result<Sealed, EscrowError> {
+        let mut nonce = [0; 24];
+        getrandom::fill(&mut nonce).map_err(|_| EscrowError::Random)?;
+        let plaintext = encode(reservation);
+        let aad = associated_data(FORMAT, &self.escrow, entry.as_bytes(), self.id.as_bytes());
+        let ciphertext = cipher(&self.key)
+            .encrypt(&XNonce::from(nonce), Payload { msg: &plaintext, aad: &aad })
+            .expect("a few hundred bytes are below the cipher's limit");
+        Ok(Sealed { nonce: nonce.to_vec(), ciphertext })
+    }
+}
+
+/// Opens the seal of a row and compares what was sealed with the row's columns.
+pub(crate) fn open(row: &EntryRow, entry: EntryId, escrow: &EscrowId, key: &Key) -> Result<Opened, EscrowError> {
+    let broken = || EscrowError::SealBroken { entry };
+    if row.format != FORMAT {
+        return Err(broken());
+    }
+    let nonce: [u8; 24] = row.nonce.as_slice().try_into().map_err(|_| broken())?;
+    let aad = associated_data(row.format, escrow, &row.id, &row.session);
+    let plaintext = cipher(key)
+        .decrypt(&XNonce::from(nonce), Payload { msg: &row.ciphertext, aad: &aad })
+        .map(Zeroizing::new)
+        .map_err(|_| broken())?;
+    let opened = decode(&plaintext).ok_or_else(broken)?;
+    for (column, same) in [
+        ("family", row.family == opened.identity.family.as_str()),
+        ("serial", row.serial == opened.identity.serial.as_str()),
+        ("slot", row.slot == opened.identity.slot.to_string()),
+        ("algorithm", row.algorithm == opened.params.algorithm.as_str()),
+        ("digits", row.digits == i64::from(opened.params.digits.get())),
+        ("time_step", row.time_step == i64::from(opened.params.step.seconds())),
+        ("origin", row.origin == opened.origin.as_str()),
+    ] {
+        if !same {
+            return Err(EscrowError::SealDiffers { entry, column });
+        }
+    }
+    Ok(opened)
+}
+
+fn cipher(key: &Key) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new_from_slice(key.as_slice()).expect("the key has 32 bytes")
+}
+
+/// What a seal is bound to: a seal that is moved to another entry, session or escrow does not open.
+fn associated_data(format: i64, escrow: &EscrowId, entry: &[u8], session: &[u8]) -> Vec<u8> {
+    let fields: [&[u8]; 5] = [b"oathburn escrow seal", &format.to_be_bytes(), escrow.as_bytes(), entry, session];
+    let mut data = Vec::with_capacity(128);
+    for field in fields {
+        data.extend((field.len() as u64).to_be_bytes());
+        data.extend(field);
+    }
+    data
+}
+
+/// What comes out of a seal.
+pub(crate) struct Opened {
+    pub(crate) seed: Seed,
+    pub(crate) identity: TokenIdentity,
+    pub(crate) params: TotpParams,
+    pub(crate) origin: Origin,
+}
+
+const fn algorithm_number(algorithm: Algorithm) -> u8 {
+    match algorithm {
+        Algorithm::Sha1 => 1,
+        Algorithm::Sha256 => 2,
+        Algorithm::Sha512 => 3,
+    }
+}
+
+const fn origin_number(origin: Origin) -> u8 {
+    match origin {
+        Origin::Generated => 1,
+        Origin::Given => 2,
+        Origin::Again => 3,
+        Origin::Imported => 4,
+    }
+}
+
+/// The plaintext, version 1: the version; the seed's length and the seed in a field of fixed size, so that the length
+/// of a ciphertext tells nothing about the seed; the texts, each behind its length; then numbers.
+fn encode(reservation: &Reservation<'_>) -> Zeroizing<Vec<u8>> {
+    let record = reservation.record;
+    let seed = record.seed.expose();
+    // Room for the longest: a buffer that grows leaves unwiped copies behind.
+    let mut out = Zeroizing::new(Vec::with_capacity(2 + Seed::MAX_LEN + 3 * 256 + 7));
+    let byte = |len: usize| u8::try_from(len).expect("seeds, families, serials and slots are shorter than 256 bytes");
+    out.extend([1, byte(seed.len())]);
+    out.extend(seed);
+    out.resize(2 + Seed::MAX_LEN, 0);
+    let slot = record.identity.slot.to_string();
+    for text in [record.identity.family.as_str(), record.identity.serial.as_str(), &slot] {
+        out.push(byte(text.len()));
+        out.extend(text.as_bytes());
+    }
+    out.extend([algorithm_number(record.params.algorithm), record.params.digits.get()]);
+    out.extend(record.params.step.seconds().to_be_bytes());
+    out.push(origin_number(reservation.origin));
+    out
+}
+
+/// Reads what [`encode`] wrote; `None` for anything else.
+fn decode(plaintext: &[u8]) -> Option<Opened> {
+    let mut rest = plaintext;
+    if take(&mut rest, 1)? != [1] {
+        return None;
+    }
+    let seed_len = usize::from(take(&mut rest, 1)?[0]);
+    let (seed, padding) = take(&mut rest, Seed::MAX_LEN)?.split_at_checked(seed_len)?;
+    if padding.iter().any(|&byte| byte != 0) {
+        return None;
+    }
+    let mut text = || {
+        let len = usize::from(take(&mut rest, 1)?[0]);
+        std::str::from_utf8(take(&mut rest, len)?).ok()
+    };
+    let (family, serial, slot) = (text()?, text()?, text()?);
+    let &[algorithm, digits, step0, step1, step2, step3, origin] = rest else { return None };
+    Some(Opened {
+        seed: Seed::new(seed.to_vec()).ok()?,
+        identity: TokenIdentity {
+            family: FamilyId::new(family).ok()?,
+            serial: SerialNumber::new(serial).ok()?,
+            slot: slot.parse().ok()?,
+        },
+        params: TotpParams {
+            algorithm: Algorithm::ALL.into_iter().find(|&one| algorithm_number(one) == algorithm)?,
+            digits: Digits::new(digits).ok()?,
+            step: TimeStep::new(u32::from_be_bytes([step0, step1, step2, step3])).ok()?,
+        },
+        origin: Origin::ALL.iter().copied().find(|&one| origin_number(one) == origin)?,
+    })
+}
+
+fn take<'a>(rest: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
+    let (taken, left) = rest.split_at_checked(len)?;
+    *rest = left;
+    Some(taken)
+}

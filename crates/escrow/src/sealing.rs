@@ -1,0 +1,249 @@
+//! What a station does: sealing before a token is touched, and noting what became of it.
+
+use std::slice;
+use std::sync::PoisonError;
+
+use oathburn_oath::{Slot, TokenIdentity};
+
+use crate::audit::SESSIONS;
+use crate::escrow::duplicate_keys;
+use crate::journal::{Draft, EventDraft, MAX_TOUCHED, TouchDraft};
+use crate::roster::Trust;
+use crate::seal::{self, Sealer};
+use crate::store::{self, EntryRow};
+use crate::wrap::Key;
+use crate::{EntryId, EntryState, Escrow, EscrowError, EventKind, Facts, Filter, Programmed, Reservation, duplicate};
+
+/// What one process seals with, under one version of the roster.
+pub(crate) struct Sealing {
+    sealer: Sealer,
+    /// Whether the session's row is in the store.
+    stored: bool,
+    tag_key: (i64, Key),
+}
+
+impl Escrow {
+    /// Seals a seed for a token that is about to be programmed. The entry is durable when this returns.
+    pub fn reserve(&self, reservation: &Reservation<'_>) -> Result<EntryId, EscrowError> {
+        let entries = self.seal(slice::from_ref(reservation), EventKind::Reserved, Facts::new())?;
+        Ok(entries[0])
+    }
+
+    /// Seals the seeds of a file, all or none, in one transaction. The facts go into the events.
+    pub fn import(&self, reservations: &[Reservation<'_>], facts: Facts) -> Result<Vec<EntryId>, EscrowError> {
+        self.seal(reservations, EventKind::Imported, facts)
+    }
+
+    fn seal(
+        &self,
+        reservations: &[Reservation<'_>],
+        kind: EventKind,
+        facts: Facts,
+    ) -> Result<Vec<EntryId>, EscrowError> {
+        let event = EventDraft::new(kind, facts);
+        reservations.iter().try_for_each(|one| fits(&one.record.identity))?;
+        let inner = &*self.inner;
+        inner.steadily(|trust| {
+            self.require_approval(trust)?;
+            let mut guard = inner.sealing.lock().unwrap_or_else(PoisonError::into_inner);
+            let sealing = match guard.take() {
+                Some(sealing) if sealing.sealer.roster() == trust.latest().version => guard.insert(sealing),
+                _ => guard.insert(self.begin(trust)?),
+            };
+            let time = inner.now();
+            let mut rows = Vec::with_capacity(reservations.len());
+            for reservation in reservations {
+                rows.push(sealing.row(reservation, time)?);
+            }
+            let ids = rows.iter().filter_map(|row| EntryId::from_slice(&row.id)).collect();
+            let committed = inner.commit(trust, inner.station.keys(), &mut |_| {
+                let mut draft = Draft { entries: rows.clone(), ..Draft::default() };
+                if !sealing.stored {
+                    let session = sealing.sealer.row(time);
+                    let escrow = trust.escrow();
+                    draft.events.push(EventDraft::wrapping(SESSIONS.kind, &session, SESSIONS.domain, &escrow));
+                    draft.sessions.push(session);
+                }
+                for (rows, reservations) in rows.chunks(MAX_TOUCHED).zip(reservations.chunks(MAX_TOUCHED)) {
+                    draft.events.push(births(trust, event.clone(), rows, reservations));
+                }
+                Ok(draft)
+            });
+            sealing.stored = true;
+            if committed.is_err() {
+                // Whether the session's row was written is not certain: the next seal begins another.
+                *guard = None;
+            }
+            committed.map(|()| ids)
+        })
+    }
+
+    fn begin(&self, trust: &Trust) -> Result<Sealing, EscrowError> {
+        let roster = trust.latest();
+        let keys = self.inner.station.keys();
+        let found = store::read(&*self.inner.store, |view| duplicate_keys(view, trust, keys))?;
+        let tag_key = found.into_iter().next_back().ok_or(EscrowError::NotWrapped { key: "duplicate key" })?;
+        let officers = roster.officers.iter().map(|officer| officer.keys.recipient.as_str());
+        Ok(Sealing { sealer: Sealer::begin(trust.escrow(), roster.version, officers)?, stored: false, tag_key })
+    }
+
+    fn require_approval(&self, trust: &Trust) -> Result<(), EscrowError> {
+        if trust.latest().is_station(&self.inner.station.keys().writer()) {
+            Ok(())
+        } else {
+            Err(EscrowError::StationNotApproved { escrow: trust.escrow() })
+        }
+    }
+
+    /// Notes that a conversation broke after the first write: the seed may or may not be on the token.
+    pub fn mark_unknown(&self, entry: EntryId, facts: Facts) -> Result<(), EscrowError> {
+        self.note(EventKind::Unknown, entry, facts, None)
+    }
+
+    /// Notes that the token was programmed and read back, and supersedes, in the same transaction, what was on it
+    /// before: every live entry of the same family, serial and slot but reservations that are younger, which another
+    /// process may be about to burn.
+    pub fn mark_programmed(&self, entry: EntryId, programmed: &Programmed) -> Result<(), EscrowError> {
+        let facts = programmed
+            .facts
+            .clone()
+            .with_some("model", programmed.model.as_deref())
+            .with_some("drift_seconds", programmed.drift_seconds);
+        self.inner.steadily(|trust| {
+            self.require_approval(trust)?;
+            self.inner.commit(trust, self.inner.station.keys(), &mut |view| {
+                let unknown = || EscrowError::EntryUnknown { text: entry.to_string() };
+                let row = view.entry(&entry)?.ok_or_else(unknown)?;
+                let identity = crate::Entry::try_from(&row)?.identity;
+                let others = view.entries(&Filter::identity(&identity), &[], usize::MAX)?;
+                let before = others.iter().filter(|other| other.id != row.id && is_replaced(other, &row));
+                let before: Vec<_> = before.filter_map(|other| EntryId::from_slice(&other.id)).collect();
+                let mut events = vec![EventDraft::new(EventKind::Programmed, facts.clone()).touching([entry])];
+                for some in before.chunks(MAX_TOUCHED) {
+                    let by = Facts::new().with("by", entry.to_string());
+                    events.push(EventDraft::new(EventKind::Superseded, by).touching(some.iter().copied()));
+                }
+                Ok(Draft { events, ..Draft::default() })
+            })
+        })
+    }
+
+    /// Gives an entry up: it stays in the store, superseded.
+    pub fn supersede(&self, entry: EntryId, reason: Option<&str>) -> Result<(), EscrowError> {
+        self.note(EventKind::Superseded, entry, Facts::new(), reason)
+    }
+
+    /// Takes an entry out of use for good; it stays in the store.
+    pub fn retire(&self, entry: EntryId, reason: Option<&str>) -> Result<(), EscrowError> {
+        self.note(EventKind::Retired, entry, Facts::new(), reason)
+    }
+
+    /// Sets the UPN, the issuer or both; what is `None` stays.
+    pub fn assign(
+        &self,
+        entry: EntryId,
+        upn: Option<&str>,
+        issuer: Option<&str>,
+        reason: Option<&str>,
+    ) -> Result<(), EscrowError> {
+        let facts = Facts::new().with_some("upn", upn).with_some("issuer", issuer);
+        self.note(EventKind::Assigned, entry, facts, reason)
+    }
+
+    /// Takes UPN and issuer away.
+    pub fn unassign(&self, entry: EntryId, reason: Option<&str>) -> Result<(), EscrowError> {
+        self.note(EventKind::Unassigned, entry, Facts::new(), reason)
+    }
+
+    /// Notes that the token showed the right code.
+    pub fn note_verified(&self, entry: EntryId, facts: Facts) -> Result<(), EscrowError> {
+        self.note(EventKind::Verified, entry, facts, None)
+    }
+
+    /// Notes that the token's clock was set, and by how many seconds it still differs from ours.
+    pub fn note_synced(&self, entry: EntryId, drift_seconds: i64, facts: Facts) -> Result<(), EscrowError> {
+        self.note(EventKind::Synced, entry, facts.with("drift_seconds", drift_seconds), None)
+    }
+
+    fn note(&self, kind: EventKind, entry: EntryId, facts: Facts, reason: Option<&str>) -> Result<(), EscrowError> {
+        let event = EventDraft::new(kind, facts).because(reason).touching([entry]);
+        self.inner.steadily(|trust| {
+            self.require_approval(trust)?;
+            self.inner.commit(trust, self.inner.station.keys(), &mut |_| {
+                Ok(Draft { events: vec![event.clone()], ..Draft::default() })
+            })
+        })
+    }
+}
+
+impl Sealing {
+    /// A sealed row; the event that goes with it fills in the columns that change.
+    fn row(&self, reservation: &Reservation<'_>, time: i64) -> Result<EntryRow, EscrowError> {
+        let id = EntryId::new();
+        let sealed = self.sealer.seal(&id, reservation)?;
+        let record = reservation.record;
+        let (tag_key, key) = &self.tag_key;
+        Ok(EntryRow {
+            id: id.as_bytes().to_vec(),
+            family: record.identity.family.to_string(),
+            serial: record.identity.serial.to_string(),
+            slot: record.identity.slot.to_string(),
+            algorithm: record.params.algorithm.to_string(),
+            digits: record.params.digits.get().into(),
+            time_step: record.params.step.seconds().into(),
+            origin: reservation.origin.to_string(),
+            batch: reservation.batch.map(|batch| batch.as_bytes().to_vec()),
+            format: seal::FORMAT,
+            session: self.sealer.id().as_bytes().to_vec(),
+            nonce: sealed.nonce,
+            ciphertext: sealed.ciphertext,
+            tag_key: *tag_key,
+            tag: duplicate::tag(key, &record.seed).to_vec(),
+            reserved_at: time,
+            state: String::new(),
+            model: None,
+            upn: None,
+            issuer: None,
+            programmed_at: None,
+            verified_at: None,
+            drift_seconds: None,
+            drift_at: None,
+            revision: 0,
+        })
+    }
+}
+
+/// The first event of some entries: it signs their rows, and says which tokens they are for.
+fn births(trust: &Trust, mut event: EventDraft, rows: &[EntryRow], reservations: &[Reservation<'_>]) -> EventDraft {
+    for (row, reservation) in rows.iter().zip(reservations) {
+        let record = reservation.record;
+        let Some(entry) = EntryId::from_slice(&row.id) else { continue };
+        event.touched.push(TouchDraft {
+            entry,
+            digest: Some(row.digest(&trust.escrow())),
+            facts: Facts::new()
+                .with("family", row.family.as_str())
+                .with("serial", row.serial.as_str())
+                .with("slot", row.slot.as_str())
+                .with_some("model", record.model.as_deref())
+                .with_some("upn", record.upn.as_deref())
+                .with_some("issuer", record.issuer.as_deref()),
+        });
+    }
+    event
+}
+
+/// Whether programming `row` replaces `other`, an entry of the same token's slot.
+fn is_replaced(other: &EntryRow, row: &EntryRow) -> bool {
+    let state = EntryState::from_name(&other.state);
+    let younger_reservation = state == Some(EntryState::Reserved) && other.id > row.id;
+    state.is_some_and(EntryState::is_live) && !younger_reservation
+}
+
+/// Refuses slots that do not survive their text.
+fn fits(identity: &TokenIdentity) -> Result<(), EscrowError> {
+    match identity.slot.to_string().parse::<Slot>() {
+        Ok(slot) if slot == identity.slot => Ok(()),
+        _ => Err(EscrowError::FactRefused { what: "the slot's name".into() }),
+    }
+}

@@ -1,0 +1,189 @@
+//! The store in a SQLite file.
+
+mod fault;
+mod view;
+mod write;
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use self::fault::Fault;
+use self::view::SqliteView;
+use crate::store::{Commit, EscrowStore, View};
+use crate::{EscrowError, keyfile};
+
+/// `oath`: how SQLite files of ours are marked (PRAGMA `application_id`).
+const APPLICATION_ID: i64 = 0x6f61_7468;
+/// How long another process may hold the store.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The newest format known here: the number of migrations.
+const FORMAT: i64 = 1;
+/// The changes of the format, oldest first.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/sqlite/0001_escrow.sql")];
+
+/// A SQLite file: write-ahead log, every commit synced, deleted rows overwritten.
+pub(crate) struct SqliteStore {
+    connection: Mutex<Connection>,
+    fault: Fault,
+}
+
+impl SqliteStore {
+    /// Opens a store and brings it to the newest format.
+    pub(crate) fn open(path: &Path) -> Result<Self, EscrowError> {
+        Self::open_within(path, PATIENCE)
+    }
+
+    fn open_within(path: &Path, patience: Duration) -> Result<Self, EscrowError> {
+        let fault = Fault::at(path);
+        let metadata = fs::metadata(path).map_err(|error| fault.of_file(&error))?;
+        if !metadata.is_file() || metadata.len() == 0 {
+            return Err(EscrowError::NotDatabase { store: fault.store() });
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags).map_err(|error| fault.of(error))?;
+        connection.busy_timeout(patience).map_err(|error| fault.of(error))?;
+        recognise(&connection, &fault)?;
+        if connection.is_readonly("main").map_err(|error| fault.of(error))? {
+            return Err(EscrowError::StoreReadOnly { store: fault.store() });
+        }
+        prepare(&connection).map_err(|error| fault.of(error))?;
+        migrate(&mut connection, &fault)?;
+        Ok(Self { connection: Mutex::new(connection), fault })
+    }
+
+    /// Makes a store and its first rows. The file appears at `path` whole or not at all, after `publish` was called,
+    /// and never in place of another.
+    pub(crate) fn create(
+        path: &Path,
+        first: impl FnOnce(&dyn View) -> Result<Commit, EscrowError>,
+        publish: impl FnOnce() -> Result<(), EscrowError>,
+    ) -> Result<(), EscrowError> {
+        let fault = Fault::at(path);
+        if fs::symlink_metadata(path).is_ok() {
+            return Err(EscrowError::StoreExists { store: fault.store() });
+        }
+        let beside = Beside::create(path).map_err(|error| fault.of_folder(&error))?;
+        let mut connection =
+            Connection::open_with_flags(&beside.0, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+                .map_err(|error| fault.of(error))?;
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+                 PRAGMA temp_store = MEMORY;",
+            )
+            .and_then(|()| connection.pragma_update(None, "application_id", APPLICATION_ID))
+            .map_err(|error| fault.of(error))?;
+        migrate(&mut connection, &fault)?;
+        let store = Self { connection: Mutex::new(connection), fault: fault.clone() };
+        let mut first = Some(first);
+        store.commit(&mut |view| first.take().map_or_else(|| Ok(Commit::default()), |first| first(view)))?;
+        drop(store);
+        File::open(&beside.0).and_then(|file| file.sync_all()).map_err(|error| fault.of_folder(&error))?;
+        publish()?;
+        match fs::hard_link(&beside.0, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(EscrowError::StoreExists { store: fault.store() })
+            }
+            other => other.and_then(|()| keyfile::sync_folder(path)).map_err(|error| fault.of_folder(&error)),
+        }
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A panic elsewhere rolled its transaction back: the connection is as good as before.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A new file of mode 0600 beside the one to be, removed when it goes out of sight.
+struct Beside(PathBuf);
+
+impl Beside {
+    fn create(path: &Path) -> io::Result<Self> {
+        let beside = keyfile::beside(path)?;
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        Ok(Self(beside))
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Refuses files of other programs and of newer versions, before anything is written to them.
+fn recognise(connection: &Connection, fault: &Fault) -> Result<(), EscrowError> {
+    let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let application = number("application_id").map_err(|error| fault.of(error))?;
+    let found = number("user_version").map_err(|error| fault.of(error))?;
+    if application != APPLICATION_ID || found < 1 {
+        return Err(EscrowError::NotEscrow { store: fault.store() });
+    }
+    if found > FORMAT {
+        return Err(EscrowError::StoreNewer { store: fault.store(), found, known: FORMAT });
+    }
+    Ok(())
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(64);
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    if mode != "wal" {
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    }
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;
+         PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;",
+    )
+}
+
+/// Runs the migrations that a store does not have yet, all in one transaction.
+fn migrate(connection: &mut Connection, fault: &Fault) -> Result<(), EscrowError> {
+    let mut run = || {
+        if format_of(connection)? == FORMAT {
+            return Ok(());
+        }
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Another process may have been faster.
+        let done = usize::try_from(format_of(&transaction)?).unwrap_or(0);
+        for migration in &MIGRATIONS[done.min(MIGRATIONS.len())..] {
+            transaction.execute_batch(migration)?;
+        }
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+        transaction.commit()
+    };
+    run().map_err(|error| fault.of(error))
+}
+
+fn format_of(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+impl EscrowStore for SqliteStore {
+    fn read(&self, job: &mut dyn FnMut(&dyn View) -> Result<(), EscrowError>) -> Result<(), EscrowError> {
+        let mut connection = self.connection();
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Deferred)
+            .map_err(|error| self.fault.of(error))?;
+        job(&SqliteView { connection: &transaction, fault: &self.fault })
+    }
+
+    fn commit(&self, job: &mut dyn FnMut(&dyn View) -> Result<Commit, EscrowError>) -> Result<(), EscrowError> {
+        let mut connection = self.connection();
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| self.fault.of(error))?;
+        let commit = job(&SqliteView { connection: &transaction, fault: &self.fault })?;
+        write::write(&transaction, &commit).map_err(|error| self.fault.of(error))?;
+        transaction.commit().map_err(|error| self.fault.of(error))
+    }
+}
+
+#[cfg(test)]
+mod tests;

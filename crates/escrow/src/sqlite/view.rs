@@ -1,0 +1,362 @@
+//! Reading rows.
+
+use oathburn_oath::UnixTime;
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params, params_from_iter};
+
+use super::fault::Fault;
+use crate::store::{
+    ChainHead, EntryRow, EventRow, HeaderRow, RosterRow, Touch, TouchEvent, TouchKey, TouchRow, View, WrapRow,
+    WriterRow,
+};
+use crate::{EntryId, EscrowError, EventFilter, Filter, WriterId};
+
+/// The store inside a transaction.
+pub(super) struct SqliteView<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) fault: &'a Fault,
+}
+
+const ENTRY_COLUMNS: &str = "id, family, serial, slot, algorithm, digits, time_step, origin, batch, format, session, \
+    nonce, ciphertext, tag_key, tag, reserved_at, state, model, upn, issuer, programmed_at, verified_at, \
+    drift_seconds, drift_at, revision";
+const EVENT_SELECT: &str = "SELECT e.writer, w.key, e.sequence, e.previous, e.roster, e.time, e.uid, e.host, \
+    e.operator, e.kind, e.facts, e.reason, e.hash, e.signature FROM events e LEFT JOIN writers w ON w.id = e.writer";
+const SESSION_SELECT: &str = "SELECT s.id, s.roster, s.created_at, s.wrap, w.key, s.sequence \
+    FROM sessions s LEFT JOIN writers w ON w.id = s.writer";
+
+/// A text; what is not UTF-8 was not written by us, and shows as what no signature covers.
+fn text(row: &Row<'_>, index: usize) -> rusqlite::Result<String> {
+    Ok(maybe_text(row, index)?.unwrap_or_default())
+}
+
+fn maybe_text(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<String>> {
+    match row.get_ref(index)? {
+        ValueRef::Null => Ok(None),
+        ValueRef::Text(bytes) => Ok(Some(String::from_utf8_lossy(bytes).into_owned())),
+        other => Err(rusqlite::Error::InvalidColumnType(index, "text".into(), other.data_type())),
+    }
+}
+
+fn header(row: &Row<'_>) -> rusqlite::Result<HeaderRow> {
+    Ok(HeaderRow { id: row.get(0)?, created_at: row.get(1)? })
+}
+
+fn roster(row: &Row<'_>) -> rusqlite::Result<RosterRow> {
+    Ok(RosterRow { version: row.get(0)?, body: text(row, 1)?, signer: row.get(2)?, signature: row.get(3)? })
+}
+
+fn session(row: &Row<'_>) -> rusqlite::Result<WrapRow> {
+    Ok(WrapRow {
+        id: row.get(0)?,
+        roster: row.get(1)?,
+        created_at: row.get(2)?,
+        wrap: row.get(3)?,
+        writer: row.get::<_, Option<Vec<u8>>>(4)?.unwrap_or_default(),
+        sequence: row.get(5)?,
+    })
+}
+
+fn duplicate_key(row: &Row<'_>) -> rusqlite::Result<WrapRow> {
+    Ok(WrapRow {
+        id: row.get::<_, i64>(0)?.to_be_bytes().to_vec(),
+        roster: row.get(1)?,
+        created_at: row.get(2)?,
+        wrap: row.get(3)?,
+        writer: row.get::<_, Option<Vec<u8>>>(4)?.unwrap_or_default(),
+        sequence: row.get(5)?,
+    })
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
+    Ok(EntryRow {
+        id: row.get(0)?,
+        family: text(row, 1)?,
+        serial: text(row, 2)?,
+        slot: text(row, 3)?,
+        algorithm: text(row, 4)?,
+        digits: row.get(5)?,
+        time_step: row.get(6)?,
+        origin: text(row, 7)?,
+        batch: row.get(8)?,
+        format: row.get(9)?,
+        session: row.get(10)?,
+        nonce: row.get(11)?,
+        ciphertext: row.get(12)?,
+        tag_key: row.get(13)?,
+        tag: row.get(14)?,
+        reserved_at: row.get(15)?,
+        state: text(row, 16)?,
+        model: maybe_text(row, 17)?,
+        upn: maybe_text(row, 18)?,
+        issuer: maybe_text(row, 19)?,
+        programmed_at: row.get(20)?,
+        verified_at: row.get(21)?,
+        drift_seconds: row.get(22)?,
+        drift_at: row.get(23)?,
+        revision: row.get(24)?,
+    })
+}
+
+fn event(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+    Ok(EventRow {
+        writer_number: row.get(0)?,
+        writer: row.get::<_, Option<Vec<u8>>>(1)?.unwrap_or_default(),
+        sequence: row.get(2)?,
+        previous: row.get(3)?,
+        roster: row.get(4)?,
+        time: row.get(5)?,
+        uid: row.get(6)?,
+        host: text(row, 7)?,
+        operator: maybe_text(row, 8)?,
+        kind: text(row, 9)?,
+        facts: text(row, 10)?,
+        reason: maybe_text(row, 11)?,
+        hash: row.get(12)?,
+        signature: row.get(13)?,
+        touched: Vec::new(),
+    })
+}
+
+fn touch(row: &Row<'_>) -> rusqlite::Result<Touch> {
+    Ok(Touch {
+        position: row.get(0)?,
+        entry: row.get(1)?,
+        revision: row.get(2)?,
+        digest: row.get(3)?,
+        facts: text(row, 4)?,
+    })
+}
+
+fn touch_row(row: &Row<'_>) -> rusqlite::Result<TouchRow> {
+    let event = match maybe_text(row, 7)? {
+        Some(kind) => Some(TouchEvent { kind, time: row.get(8)?, facts: text(row, 9)? }),
+        None => None,
+    };
+    Ok(TouchRow {
+        key: TouchKey { entry: row.get(0)?, writer: row.get(1)?, sequence: row.get(2)?, position: row.get(3)? },
+        revision: row.get(4)?,
+        digest: row.get(5)?,
+        facts: text(row, 6)?,
+        event,
+    })
+}
+
+/// A query that grows by conditions.
+struct Query {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Query {
+    fn new(sql: impl Into<String>, values: impl Into<Vec<Value>>) -> Self {
+        Self { sql: sql.into(), values: values.into() }
+    }
+
+    /// One more condition, if there is a value for it.
+    fn and(&mut self, condition: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.sql.push_str(" AND ");
+            self.sql.push_str(condition);
+            self.values.push(value.into());
+        }
+    }
+
+    fn end(&mut self, order: &str, limit: usize) {
+        self.sql.push_str(order);
+        self.sql.push_str(" LIMIT ?");
+        self.values.push(rows(limit).into());
+    }
+}
+
+fn rows(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+impl SqliteView<'_> {
+    fn list<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, EscrowError> {
+        self.try_list(sql, params, read).map_err(|error| self.fault.of(error))
+    }
+
+    fn try_list<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Vec<T>> {
+        self.connection.prepare_cached(sql)?.query_map(params, read)?.collect()
+    }
+
+    fn one<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, EscrowError> {
+        let row =
+            self.connection.prepare_cached(sql).and_then(|mut statement| statement.query_row(params, read).optional());
+        row.map_err(|error| self.fault.of(error))
+    }
+
+    fn with_touched(&self, mut event: EventRow) -> Result<EventRow, EscrowError> {
+        event.touched = self.list(
+            "SELECT position, entry, revision, digest, facts FROM event_entries
+             WHERE writer = ?1 AND sequence = ?2 ORDER BY position",
+            params![event.writer_number, event.sequence],
+            touch,
+        )?;
+        Ok(event)
+    }
+}
+
+impl View for SqliteView<'_> {
+    fn header(&self) -> Result<Vec<HeaderRow>, EscrowError> {
+        self.list("SELECT id, created_at FROM escrow", [], header)
+    }
+
+    fn rosters(&self) -> Result<Vec<RosterRow>, EscrowError> {
+        self.list("SELECT version, body, signer, signature FROM rosters ORDER BY version", [], roster)
+    }
+
+    fn roster_version(&self) -> Result<i64, EscrowError> {
+        let version = self.one("SELECT coalesce(max(version), 0) FROM rosters", [], |row| row.get(0))?;
+        Ok(version.unwrap_or(0))
+    }
+
+    fn writers(&self) -> Result<Vec<WriterRow>, EscrowError> {
+        self.list("SELECT id, key FROM writers ORDER BY id", [], |row| {
+            Ok(WriterRow { id: row.get(0)?, key: row.get(1)? })
+        })
+    }
+
+    fn head(&self, writer: &WriterId) -> Result<ChainHead, EscrowError> {
+        let head = self.one(
+            "SELECT e.sequence, e.hash FROM events e WHERE e.writer = (SELECT id FROM writers WHERE key = ?1)
+             ORDER BY e.sequence DESC LIMIT 1",
+            [writer.as_bytes()],
+            |row| Ok(ChainHead { sequence: row.get(0)?, hash: row.get(1)? }),
+        )?;
+        Ok(head.unwrap_or_default())
+    }
+
+    fn session(&self, id: &[u8]) -> Result<Option<WrapRow>, EscrowError> {
+        self.one(&format!("{SESSION_SELECT} WHERE s.id = ?1"), [id], session)
+    }
+
+    fn sessions(&self, after: &[u8], limit: usize) -> Result<Vec<WrapRow>, EscrowError> {
+        let sql = format!("{SESSION_SELECT} WHERE s.id > ?1 ORDER BY s.id LIMIT ?2");
+        self.list(&sql, params![after, rows(limit)], session)
+    }
+
+    fn duplicate_keys(&self) -> Result<Vec<WrapRow>, EscrowError> {
+        self.list(
+            "SELECT d.id, d.roster, d.created_at, d.wrap, w.key, d.sequence
+             FROM duplicate_keys d LEFT JOIN writers w ON w.id = d.writer ORDER BY d.id",
+            [],
+            duplicate_key,
+        )
+    }
+
+    fn entry(&self, id: &EntryId) -> Result<Option<EntryRow>, EscrowError> {
+        self.one(&format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE id = ?1"), [id.as_bytes()], entry)
+    }
+
+    fn entries(&self, filter: &Filter, after: &[u8], limit: usize) -> Result<Vec<EntryRow>, EscrowError> {
+        let mut query =
+            Query::new(format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE id > ?"), [Value::Blob(after.to_vec())]);
+        query.and("serial = ?", filter.serial.as_ref().map(ToString::to_string));
+        query.and("family = ?", filter.family.as_ref().map(ToString::to_string));
+        query.and("slot = ?", filter.slot.as_ref().map(ToString::to_string));
+        query.and("upn = ?", filter.upn.clone());
+        query.and("model = ?", filter.model.clone());
+        query.and("issuer = ?", filter.issuer.clone());
+        query.and("batch = ?", filter.batch.map(|batch| batch.as_bytes().to_vec()));
+        if !filter.states.is_empty() {
+            query.sql.push_str(" AND state IN (");
+            query.sql.push_str(&vec!["?"; filter.states.len()].join(", "));
+            query.sql.push(')');
+            query.values.extend(filter.states.iter().map(|state| Value::Text(state.as_str().into())));
+        }
+        query.end(" ORDER BY id", limit);
+        self.list(&query.sql, params_from_iter(query.values), entry)
+    }
+
+    fn entries_between(&self, low: &[u8], high: &[u8], limit: usize) -> Result<Vec<EntryRow>, EscrowError> {
+        let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3");
+        self.list(&sql, params![low, high, rows(limit)], entry)
+    }
+
+    fn entries_tagged(&self, tag_key: i64, tag: &[u8]) -> Result<Vec<EntryRow>, EscrowError> {
+        let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE tag = ?1 AND tag_key = ?2 ORDER BY id");
+        self.list(&sql, params![tag, tag_key], entry)
+    }
+
+    fn event(&self, writer: &[u8], sequence: i64) -> Result<Option<EventRow>, EscrowError> {
+        let sql = format!("{EVENT_SELECT} WHERE w.key = ?1 AND e.sequence = ?2");
+        self.one(&sql, params![writer, sequence], event)?.map(|event| self.with_touched(event)).transpose()
+    }
+
+    fn events(&self, filter: &EventFilter, after: (i64, i64), limit: usize) -> Result<Vec<EventRow>, EscrowError> {
+        let time = |time: UnixTime| i64::try_from(time.seconds()).unwrap_or(i64::MAX);
+        let mut query = Query::new(
+            format!("{EVENT_SELECT} WHERE (e.writer, e.sequence) > (?, ?)"),
+            [Value::Integer(after.0), Value::Integer(after.1)],
+        );
+        query.and(
+            "(e.writer, e.sequence) IN (SELECT writer, sequence FROM event_entries WHERE entry = ?)",
+            filter.entry.map(|entry| entry.as_bytes().to_vec()),
+        );
+        query.and("e.kind = ?", filter.kind.map(|kind| kind.as_str().to_owned()));
+        query.and("w.key = ?", filter.writer.map(|writer| writer.as_bytes().to_vec()));
+        query.and("e.time >= ?", filter.since.map(time));
+        query.and("e.time < ?", filter.until.map(time));
+        query.end(" ORDER BY e.writer, e.sequence", limit);
+        let events = self.list(&query.sql, params_from_iter(query.values), event)?;
+        events.into_iter().map(|event| self.with_touched(event)).collect()
+    }
+
+    fn touches(&self, after: &TouchKey, limit: usize) -> Result<Vec<TouchRow>, EscrowError> {
+        self.list(
+            "SELECT t.entry, t.writer, t.sequence, t.position, t.revision, t.digest, t.facts, e.kind, e.time, e.facts
+             FROM event_entries t LEFT JOIN events e ON e.writer = t.writer AND e.sequence = t.sequence
+             WHERE (t.entry, t.writer, t.sequence, t.position) > (?1, ?2, ?3, ?4)
+             ORDER BY t.entry, t.writer, t.sequence, t.position LIMIT ?5",
+            params![after.entry, after.writer, after.sequence, after.position, rows(limit)],
+            touch_row,
+        )
+    }
+
+    fn structure(&self) -> Result<Vec<String>, EscrowError> {
+        self.try_structure().map_err(|error| self.fault.of(error))
+    }
+}
+
+/// Every object of a database with its definition; statistics, which SQLite makes for itself, left out.
+const SCHEMA: &str = "SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema \
+    WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' ORDER BY 1";
+
+impl SqliteView<'_> {
+    fn try_structure(&self) -> rusqlite::Result<Vec<String>> {
+        let one_text = |row: &Row<'_>| text(row, 0);
+        let found: Vec<String> = self.try_list("PRAGMA integrity_check", [], one_text)?;
+        let mut problems: Vec<_> = found.into_iter().filter(|line| line != "ok").collect();
+        let orphans = self.try_list("PRAGMA foreign_key_check", [], |row| {
+            Ok(format!("a row of {} belongs to no row of {}", text(row, 0)?, text(row, 2)?))
+        })?;
+        problems.extend(orphans);
+        let model = Connection::open_in_memory()?;
+        for migration in super::MIGRATIONS {
+            model.execute_batch(migration)?;
+        }
+        let expected: Vec<String> = model.prepare(SCHEMA)?.query_map([], one_text)?.collect::<Result<_, _>>()?;
+        let actual = self.try_list(SCHEMA, [], one_text)?;
+        problems.extend(expected.iter().filter(|one| !actual.contains(one)).map(|one| format!("missing {one}")));
+        problems.extend(actual.iter().filter(|one| !expected.contains(one)).map(|one| format!("unexpected {one}")));
+        Ok(problems)
+    }
+}

@@ -1,0 +1,283 @@
+//! What a store keeps, and how it is read and written. A store knows ciphertext and public facts, never a key.
+//!
+//! Rows are as they lie in the tables, without judgement: a hostile hand may have written them. Whoever reads them
+//! turns them into entries, rosters and events, and refuses what is not right.
+
+use data_encoding::HEXLOWER;
+
+use crate::canon::Canon;
+use crate::{EntryId, EscrowError, EscrowId, EventFilter, Filter, SessionId, WriterId};
+
+/// A store. Each call is one whole transaction.
+pub(crate) trait EscrowStore: Send + Sync {
+    /// Looks at one state of the store, whatever others write meanwhile.
+    fn read(&self, job: &mut dyn FnMut(&dyn View) -> Result<(), EscrowError>) -> Result<(), EscrowError>;
+
+    /// Lets `job` look at the store and say what to write, while nobody else writes; what it says is durable when
+    /// this returns. The job may run more than once.
+    fn commit(&self, job: &mut dyn FnMut(&dyn View) -> Result<Commit, EscrowError>) -> Result<(), EscrowError>;
+}
+
+/// [`EscrowStore::read`] with a result.
+pub(crate) fn read<T>(
+    store: &dyn EscrowStore,
+    mut job: impl FnMut(&dyn View) -> Result<T, EscrowError>,
+) -> Result<T, EscrowError> {
+    let mut result = None;
+    store.read(&mut |view| {
+        result = Some(job(view)?);
+        Ok(())
+    })?;
+    Ok(result.expect("a read that succeeded ran its job"))
+}
+
+/// The store inside a transaction. Lists are cut at `limit` and go on after a key.
+pub(crate) trait View {
+    fn header(&self) -> Result<Vec<HeaderRow>, EscrowError>;
+    fn rosters(&self) -> Result<Vec<RosterRow>, EscrowError>;
+    /// The highest version; 0 without rosters.
+    fn roster_version(&self) -> Result<i64, EscrowError>;
+    fn writers(&self) -> Result<Vec<WriterRow>, EscrowError>;
+    /// The end of a writer's chain.
+    fn head(&self, writer: &WriterId) -> Result<ChainHead, EscrowError>;
+    fn session(&self, id: &[u8]) -> Result<Option<WrapRow>, EscrowError>;
+    fn sessions(&self, after: &[u8], limit: usize) -> Result<Vec<WrapRow>, EscrowError>;
+    fn duplicate_keys(&self) -> Result<Vec<WrapRow>, EscrowError>;
+    fn entry(&self, id: &EntryId) -> Result<Option<EntryRow>, EscrowError>;
+    fn entries(&self, filter: &Filter, after: &[u8], limit: usize) -> Result<Vec<EntryRow>, EscrowError>;
+    /// Entries whose ids lie in this range, both ends included.
+    fn entries_between(&self, low: &[u8], high: &[u8], limit: usize) -> Result<Vec<EntryRow>, EscrowError>;
+    fn entries_tagged(&self, tag_key: i64, tag: &[u8]) -> Result<Vec<EntryRow>, EscrowError>;
+    fn event(&self, writer: &[u8], sequence: i64) -> Result<Option<EventRow>, EscrowError>;
+    /// Events chain by chain, after a writer's number and a sequence.
+    fn events(&self, filter: &EventFilter, after: (i64, i64), limit: usize) -> Result<Vec<EventRow>, EscrowError>;
+    /// Touches entry by entry, also those whose event or entry is gone.
+    fn touches(&self, after: &TouchKey, limit: usize) -> Result<Vec<TouchRow>, EscrowError>;
+    /// What the database itself finds wrong with its tables, and tables that are not as we made them.
+    fn structure(&self) -> Result<Vec<String>, EscrowError>;
+}
+
+/// The row of `escrow`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HeaderRow {
+    pub(crate) id: Vec<u8>,
+    pub(crate) created_at: i64,
+}
+
+/// A row of `rosters`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RosterRow {
+    pub(crate) version: i64,
+    pub(crate) body: String,
+    pub(crate) signer: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
+}
+
+/// A row of `writers`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WriterRow {
+    pub(crate) id: i64,
+    pub(crate) key: Vec<u8>,
+}
+
+/// A row of `sessions` or `duplicate_keys` (whose number stands in `id` as eight bytes).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WrapRow {
+    pub(crate) id: Vec<u8>,
+    pub(crate) roster: i64,
+    pub(crate) created_at: i64,
+    pub(crate) wrap: Vec<u8>,
+    /// The public key of the writer of the event that signed it; empty when there is none.
+    pub(crate) writer: Vec<u8>,
+    pub(crate) sequence: i64,
+}
+
+impl WrapRow {
+    /// How people know it.
+    pub(crate) fn name(&self) -> String {
+        match self.id.as_slice().try_into() {
+            Ok(number) => i64::from_be_bytes(number).to_string(),
+            Err(_) => SessionId::from_slice(&self.id).map_or_else(|| HEXLOWER.encode(&self.id), |id| id.to_string()),
+        }
+    }
+
+    /// What an event signs of it. `domain` tells sessions and duplicate keys apart.
+    pub(crate) fn digest(&self, domain: &str, escrow: &EscrowId) -> [u8; 32] {
+        Canon::new(domain)
+            .bytes(escrow.as_bytes())
+            .bytes(&self.id)
+            .number(self.roster)
+            .number(self.created_at)
+            .bytes(&self.wrap)
+            .digest()
+    }
+}
+
+/// A row of `entries`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EntryRow {
+    pub(crate) id: Vec<u8>,
+    pub(crate) family: String,
+    pub(crate) serial: String,
+    pub(crate) slot: String,
+    pub(crate) algorithm: String,
+    pub(crate) digits: i64,
+    pub(crate) time_step: i64,
+    pub(crate) origin: String,
+    pub(crate) batch: Option<Vec<u8>>,
+    pub(crate) format: i64,
+    pub(crate) session: Vec<u8>,
+    pub(crate) nonce: Vec<u8>,
+    pub(crate) ciphertext: Vec<u8>,
+    pub(crate) tag_key: i64,
+    pub(crate) tag: Vec<u8>,
+    pub(crate) reserved_at: i64,
+    pub(crate) state: String,
+    pub(crate) model: Option<String>,
+    pub(crate) upn: Option<String>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) programmed_at: Option<i64>,
+    pub(crate) verified_at: Option<i64>,
+    pub(crate) drift_seconds: Option<i64>,
+    pub(crate) drift_at: Option<i64>,
+    pub(crate) revision: i64,
+}
+
+impl EntryRow {
+    /// What the first event signs of it: all that never changes.
+    pub(crate) fn digest(&self, escrow: &EscrowId) -> [u8; 32] {
+        Canon::new("oathburn escrow entry 1")
+            .bytes(escrow.as_bytes())
+            .bytes(&self.id)
+            .text(&self.family)
+            .text(&self.serial)
+            .text(&self.slot)
+            .text(&self.algorithm)
+            .number(self.digits)
+            .number(self.time_step)
+            .text(&self.origin)
+            .maybe(self.batch.as_deref())
+            .number(self.format)
+            .bytes(&self.session)
+            .bytes(&self.nonce)
+            .bytes(&self.ciphertext)
+            .number(self.tag_key)
+            .bytes(&self.tag)
+            .number(self.reserved_at)
+            .digest()
+    }
+}
+
+/// A row of `events` with its rows of `event_entries`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EventRow {
+    /// The writer's number in this store; not signed, another store may give another.
+    pub(crate) writer_number: i64,
+    /// The writer's public key; empty when the number stands for nobody.
+    pub(crate) writer: Vec<u8>,
+    pub(crate) sequence: i64,
+    pub(crate) previous: Vec<u8>,
+    pub(crate) roster: i64,
+    pub(crate) time: i64,
+    pub(crate) uid: i64,
+    pub(crate) host: String,
+    pub(crate) operator: Option<String>,
+    pub(crate) kind: String,
+    pub(crate) facts: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) hash: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
+    pub(crate) touched: Vec<Touch>,
+}
+
+/// A row of `event_entries`, as its event signs it; its position is its place in the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Touch {
+    pub(crate) position: i64,
+    pub(crate) entry: Vec<u8>,
+    pub(crate) revision: i64,
+    pub(crate) digest: Option<Vec<u8>>,
+    pub(crate) facts: String,
+}
+
+impl EventRow {
+    /// What is chained and signed: everything but the signature.
+    pub(crate) fn digest(&self, escrow: &EscrowId) -> [u8; 32] {
+        let mut canon = Canon::new("oathburn escrow event 1")
+            .bytes(escrow.as_bytes())
+            .bytes(&self.writer)
+            .number(self.sequence)
+            .bytes(&self.previous)
+            .number(self.roster)
+            .number(self.time)
+            .number(self.uid)
+            .text(&self.host)
+            .maybe(self.operator.as_deref().map(str::as_bytes))
+            .text(&self.kind)
+            .text(&self.facts)
+            .maybe(self.reason.as_deref().map(str::as_bytes));
+        for touch in &self.touched {
+            canon = canon
+                .number(touch.position)
+                .bytes(&touch.entry)
+                .number(touch.revision)
+                .maybe(touch.digest.as_deref())
+                .text(&touch.facts);
+        }
+        canon.digest()
+    }
+}
+
+/// The end of a chain; the default is the end of one that has not begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ChainHead {
+    pub(crate) sequence: i64,
+    pub(crate) hash: Vec<u8>,
+}
+
+impl Default for ChainHead {
+    fn default() -> Self {
+        Self { sequence: 0, hash: vec![0; 32] }
+    }
+}
+
+/// Where a list of touches goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TouchKey {
+    pub(crate) entry: Vec<u8>,
+    pub(crate) writer: i64,
+    pub(crate) sequence: i64,
+    pub(crate) position: i64,
+}
+
+/// A touch with what its event says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TouchRow {
+    pub(crate) key: TouchKey,
+    pub(crate) revision: i64,
+    pub(crate) digest: Option<Vec<u8>>,
+    pub(crate) facts: String,
+    /// `None` when the event is gone.
+    pub(crate) event: Option<TouchEvent>,
+}
+
+/// The part of an event that projections are computed from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TouchEvent {
+    pub(crate) kind: String,
+    pub(crate) time: i64,
+    pub(crate) facts: String,
+}
+
+/// What one transaction writes.
+#[derive(Debug, Default)]
+pub(crate) struct Commit {
+    pub(crate) header: Option<HeaderRow>,
+    pub(crate) rosters: Vec<RosterRow>,
+    pub(crate) duplicate_keys: Vec<WrapRow>,
+    pub(crate) sessions: Vec<WrapRow>,
+    pub(crate) new_entries: Vec<EntryRow>,
+    /// Entries whose projections changed.
+    pub(crate) changed_entries: Vec<EntryRow>,
+    pub(crate) events: Vec<EventRow>,
+}

@@ -1,0 +1,49 @@
+//! 256-bit keys, wrapped with age to people and stations.
+
+use std::str::FromStr;
+
+use zeroize::Zeroizing;
+
+use crate::EscrowError;
+use crate::keys::KeyPair;
+
+/// A key that is wiped when dropped.
+pub(crate) type Key = Zeroizing<[u8; 32]>;
+
+/// A new random key.
+pub(crate) fn generate() -> Result<Key, EscrowError> {
+    let mut key = Zeroizing::new([0; 32]);
+    getrandom::fill(key.as_mut_slice()).map_err(|_| EscrowError::Random)?;
+    Ok(key)
+}
+
+/// Wraps a key to age recipients, of whom each can unwrap it. `what` names the key in errors.
+pub(crate) fn wrap<'a>(
+    key: &Key,
+    recipients: impl IntoIterator<Item = &'a str>,
+    what: &'static str,
+) -> Result<Vec<u8>, EscrowError> {
+    let refused = || EscrowError::NotWrapped { key: what };
+    let recipients: Vec<age::x25519::Recipient> = recipients
+        .into_iter()
+        .map(|text| age::x25519::Recipient::from_str(text).map_err(|_| refused()))
+        .collect::<Result<_, _>>()?;
+    let encryptor = age::Encryptor::with_recipients(recipients.iter().map(|one| one as _)).map_err(|_| refused())?;
+    let mut wrapped = Vec::new();
+    let mut writer = encryptor.wrap_output(&mut wrapped).map_err(|_| refused())?;
+    std::io::Write::write_all(&mut writer, key.as_slice()).map_err(|_| refused())?;
+    writer.finish().map_err(|_| refused())?;
+    Ok(wrapped)
+}
+
+/// Unwraps a key.
+pub(crate) fn unwrap(wrapped: &[u8], keys: &KeyPair, what: &'static str) -> Result<Key, EscrowError> {
+    let refused = || EscrowError::NotWrapped { key: what };
+    let plain = age::decrypt(keys.identity(), wrapped).map(Zeroizing::new).map_err(|_| refused())?;
+    let mut key = Zeroizing::new([0; 32]);
+    if plain.len() != key.len() {
+        return Err(refused());
+    }
+    key.copy_from_slice(&plain);
+    Ok(key)
+}
