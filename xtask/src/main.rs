@@ -1,2 +1,61 @@
-//! Set-up, demo, test and bench of oathburn.
-fn main() {}
+//! The chores of oathburn: `cargo xtask help` lists them.
+#![expect(clippy::print_stdout, reason = "tasks talk to people and to continuous integration")]
+#![expect(clippy::print_stderr, reason = "what goes wrong is said on standard error")]
+
+mod failure;
+mod needs;
+mod paint;
+mod place;
+mod setup;
+mod test;
+mod vpcd;
+
+use std::env;
+use std::process::ExitCode;
+
+use crate::failure::Failure;
+
+/// One chore: a name, its arguments, one line of help, and what runs it.
+struct Task {
+    name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> Result<(), Failure>,
+}
+
+const TASKS: &[Task] = &[
+    Task {
+        name: "setup",
+        arguments: "[--check]",
+        about: "install what building and testing need (--check only says what is missing)",
+        run: setup::run,
+    },
+    Task { name: "test", arguments: "", about: "set up, then format, lint, docs and every test", run: test::run },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (name, rest) = arguments.split_first().map_or(("help", &[][..]), |(name, rest)| (name.as_str(), rest));
+    if matches!(name, "help" | "-h" | "--help") {
+        help();
+        return ExitCode::SUCCESS;
+    }
+    let Some(task) = TASKS.iter().find(|task| task.name == name) else {
+        eprintln!("there is no task {name:?}; `cargo xtask help` lists them");
+        return ExitCode::from(2);
+    };
+    match (task.run)(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{}", failure.shown());
+            failure.exit_code()
+        }
+    }
+}
+
+fn help() {
+    println!("The chores of oathburn. Usage: cargo xtask TASK\n");
+    for Task { name, arguments, about, .. } in TASKS {
+        println!("  {:<16} {about}", format!("{name} {arguments}"));
+    }
+}
