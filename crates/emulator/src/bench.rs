@@ -61,9 +61,16 @@ impl Bench {
 
     /// Lays a device on a reader. What lay there before goes into the drawer if it is a token.
     pub(crate) fn insert(&self, number: usize, device: Device) -> Result<(), EmulatorError> {
-        let replaced = self.reader(number)?.insert(device)?;
+        let mut reader = match self.reader(number).and_then(|mut reader| reader.remove().map(|()| reader)) {
+            Ok(reader) => reader,
+            Err(error) => {
+                self.put_away(vec![device]);
+                return Err(error);
+            }
+        };
+        let replaced = reader.replace(device);
         self.put_away(replaced);
-        Ok(())
+        reader.insert_again(number)
     }
 
     /// Takes tokens into the drawer. Foreign cards are all alike and not kept; of two tokens with one serial number the

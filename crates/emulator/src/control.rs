@@ -3,19 +3,18 @@
 mod fault;
 mod spec;
 
-use oathburn_oath::{Remedy, SystemClock};
+use data_encoding::HEXLOWER;
+use oathburn_oath::{Clock, Remedy, SystemClock};
 use serde_json::{Value, json};
 
 use crate::bench::Reader;
 use crate::words::Words;
 use crate::{Bench, Device, EmulatorError, Token2Single};
-use data_encoding::HEXLOWER;
-use oathburn_oath::Clock;
 
 /// All commands, as `help` shows them.
 const HELP: &[&str] = &[
     "insert READER token2-single serial=SERIAL [restricted=0|1] [clock-offset=SECONDS] [old-firmware=TRIES]",
-    "insert READER fido|oath|ndef|payment|dumb",
+    "insert READER fido|oath|security-key|ndef|payment|dumb",
     "insert READER same                    the card that lay there last, as it was",
     "insert READER token SERIAL            a token known from before, as it was",
     "remove READER",

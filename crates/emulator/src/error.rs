@@ -160,24 +160,24 @@ impl Remedy for EmulatorError {
     fn remedy(&self) -> Option<String> {
         let text = match self {
             Self::PcscdMissing { .. } => {
-                "Install the package pcscd (`cargo xtask setup` names all packages that are needed)."
+                "install the package pcscd; `cargo xtask setup` names all packages that are needed"
             }
             Self::DriverMissing { .. } => {
-                "Run `cargo xtask setup`: it unpacks the driver below target/vpcd. Do not install the driver's package: \
-                 on a system's own pcscd anybody could pose as a token."
+                "run `cargo xtask setup`, which unpacks the driver below target/vpcd; do not install its package: on a \
+                 system's own pcscd anybody could pose as a token"
             }
             Self::Namespaces { .. } => {
-                "Allow user namespaces (in containers: a seccomp profile that lets unshare pass), or run as root."
+                "allow user namespaces (in containers: a seccomp profile that lets unshare pass), or run as root"
             }
-            Self::BelowRun { .. } => "Choose a folder elsewhere with --dir, for example below /tmp.",
-            Self::PcscdEnded => "See pcscd.log in the emulator's folder; `pcscd start` starts the service again.",
-            Self::PcscdProtocol { .. } => "Use pcscd 1.9 or 2.x.",
-            Self::Readers { .. } => "Choose another --readers.",
-            Self::Command { .. } | Self::Words { .. } => "`help` lists all commands.",
-            Self::NoReader { .. } => "Readers are counted from 0; `status` lists them.",
-            Self::NoCard { .. } => "Insert a card first: `insert 0 token2-single serial=86596220000001`.",
-            Self::NoToken { .. } => "Take it off its reader first; `status` says where it lies.",
-            Self::NotToken => "Insert a token.",
+            Self::BelowRun { .. } => "choose a folder elsewhere with --dir, for example below /tmp",
+            Self::PcscdEnded => "see pcscd.log in the emulator's folder; `pcscd start` starts the service again",
+            Self::PcscdProtocol { .. } => "use pcscd 1.9 or 2.x",
+            Self::Readers { .. } => "choose another number with --readers",
+            Self::Command { .. } | Self::Words { .. } => "`help` lists all commands",
+            Self::NoReader { .. } => "count readers from 0; `status` lists them",
+            Self::NoCard { .. } => "insert a card first, as in `insert 0 token2-single serial=86596220000001`",
+            Self::NoToken { .. } => "take it off its reader first; `status` says where it lies",
+            Self::NotToken => "insert a token",
             Self::Oath(error) => return error.remedy(),
             Self::Io { .. }
             | Self::Unnoticed { .. }
@@ -193,13 +193,58 @@ impl Remedy for EmulatorError {
 mod tests {
     use super::*;
 
+    fn all() -> Vec<EmulatorError> {
+        let text = String::new;
+        vec![
+            EmulatorError::PcscdMissing { path: "/usr/sbin/pcscd".into() },
+            EmulatorError::DriverMissing { path: "target/vpcd".into() },
+            EmulatorError::Namespaces { reason: "unshare failed".into() },
+            EmulatorError::BelowRun { path: "/run/x".into() },
+            EmulatorError::io("open x")(io::ErrorKind::NotFound.into()),
+            EmulatorError::PcscdEnded,
+            EmulatorError::PcscdProtocol { major: 5, minor: 0 },
+            EmulatorError::Unnoticed { event: "a card".into(), seconds: 30 },
+            EmulatorError::Readers { readers: 17 },
+            EmulatorError::Command { command: "rain".into() },
+            EmulatorError::words("at is a number"),
+            EmulatorError::NoReader { reader: 7 },
+            EmulatorError::NoCard { reader: 0 },
+            EmulatorError::NotToken,
+            EmulatorError::NoToken { serial: text() },
+            EmulatorError::ForeignService,
+            EmulatorError::Oath(OathError::Serial),
+            EmulatorError::LabEnded { reason: text() },
+            EmulatorError::LabRefused { command: text(), reason: text() },
+        ]
+    }
+
+    #[test]
+    fn codes_are_kebab_case_and_differ() {
+        let mut codes: Vec<_> = all().iter().map(Remedy::code).collect();
+        assert!(codes.iter().all(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')));
+        codes.sort_unstable();
+        let count = codes.len();
+        codes.dedup();
+        assert_eq!(codes.len(), count);
+    }
+
+    #[test]
+    fn messages_and_remedies_are_fragments() {
+        for error in all() {
+            assert!(!error.to_string().ends_with('.'), "{error}");
+            if let Some(remedy) = error.remedy() {
+                assert!(!remedy.ends_with('.') && !remedy.starts_with(char::is_uppercase), "{remedy}");
+            }
+        }
+    }
+
     #[test]
     fn what_is_missing_is_named_with_the_way_to_get_it() {
         let driver = EmulatorError::DriverMissing { path: "target/vpcd".into() };
         assert_eq!(driver.to_string(), "the vpcd driver target/vpcd is not there");
-        assert_eq!(driver.code(), "vpcd-driver-missing");
-        assert!(driver.remedy().unwrap().contains("cargo xtask setup"));
         let pcscd = EmulatorError::PcscdMissing { path: "/usr/sbin/pcscd".into() };
-        assert!(pcscd.remedy().unwrap().contains("cargo xtask setup"));
+        for error in [driver, pcscd] {
+            assert!(error.remedy().unwrap().contains("cargo xtask setup"));
+        }
     }
 }

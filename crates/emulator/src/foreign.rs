@@ -1,59 +1,51 @@
 //! Cards that are not tokens we program, for tests of what else people put on a reader.
 //!
-//! Each knows one application and answers its SELECT (ISO/IEC 7816-4, section 11.1.1) and nothing else.
+//! Each knows the SELECT of its applications (ISO/IEC 7816-4, section 11.1.1) and nothing else.
 
 use crate::{Card, Reply};
 
-/// A kind of card that is recognised by the application it answers to.
+/// An application: its identifier and what SELECT answers, without the status word.
+type Application = (&'static [u8], &'static [u8]);
+
+/// A kind of card that is recognised by the applications it answers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Foreign {
     name: &'static str,
-    /// The application's identifier and what SELECT answers, without the status word.
-    application: Option<(&'static [u8], &'static [u8])>,
-    /// What any other command is answered with.
-    otherwise: u16,
+    applications: &'static [Application],
 }
 
-/// A wrong class or instruction, as most cards say it.
-const UNKNOWN_INSTRUCTION: u16 = 0x6d00;
-const NOT_FOUND: u16 = 0x6a82;
+/// FIDO over NFC (CTAP 2, section 11.3): SELECT answers the version as text.
+const FIDO: Application = (&[0xa0, 0x00, 0x00, 0x06, 0x47, 0x2f, 0x00, 0x01], b"U2F_V2");
 
-static FOREIGN: [Foreign; 5] = [
-    // FIDO over NFC (CTAP 2, section 11.3): SELECT answers the version as text.
-    Foreign {
-        name: "fido",
-        application: Some((&[0xa0, 0x00, 0x00, 0x06, 0x47, 0x2f, 0x00, 0x01], b"U2F_V2")),
-        otherwise: UNKNOWN_INSTRUCTION,
-    },
-    // A key with an OATH applet: version 5.4.3 (tag 79), device id (tag 71).
-    Foreign {
-        name: "oath",
-        application: Some((
-            &[0xa0, 0x00, 0x00, 0x05, 0x27, 0x21, 0x01],
-            &[0x79, 3, 5, 4, 3, 0x71, 8, 0x6f, 0x61, 0x74, 0x68, 0x62, 0x75, 0x72, 0x6e],
-        )),
-        otherwise: UNKNOWN_INSTRUCTION,
-    },
-    // An NFC Forum type 4 tag: its NDEF application.
-    Foreign {
-        name: "ndef",
-        application: Some((&[0xd2, 0x76, 0x00, 0x00, 0x85, 0x01, 0x01], &[])),
-        otherwise: UNKNOWN_INSTRUCTION,
-    },
-    // A payment card (EMV book 1, section 11.3): the environment 2PAY.SYS.DDF01 with an empty directory.
-    Foreign {
-        name: "payment",
-        application: Some((
-            b"2PAY.SYS.DDF01",
-            &[
-                0x6f, 23, 0x84, 14, 0x32, 0x50, 0x41, 0x59, 0x2e, 0x53, 0x59, 0x53, 0x2e, 0x44, 0x44, 0x46, 0x30, 0x31,
-                0xa5, 5, 0xbf, 0x0c, 2, 0x61, 0,
-            ],
-        )),
-        otherwise: UNKNOWN_INSTRUCTION,
-    },
-    Foreign { name: "dumb", application: None, otherwise: UNKNOWN_INSTRUCTION },
+/// An OATH applet: version 5.4.3 (tag 79), device id (tag 71).
+const OATH: Application = (
+    &[0xa0, 0x00, 0x00, 0x05, 0x27, 0x21, 0x01],
+    &[0x79, 3, 5, 4, 3, 0x71, 8, 0x6f, 0x61, 0x74, 0x68, 0x62, 0x75, 0x72, 0x6e],
+);
+
+/// An NFC Forum type 4 tag: its NDEF application.
+const NDEF: Application = (&[0xd2, 0x76, 0x00, 0x00, 0x85, 0x01, 0x01], &[]);
+
+/// A payment card (EMV book 1, section 11.3): the environment with an empty directory.
+const PAYMENT: Application = (
+    b"2PAY.SYS.DDF01",
+    &[
+        0x6f, 23, 0x84, 14, 0x32, 0x50, 0x41, 0x59, 0x2e, 0x53, 0x59, 0x53, 0x2e, 0x44, 0x44, 0x46, 0x30, 0x31, 0xa5,
+        5, 0xbf, 0x0c, 2, 0x61, 0,
+    ],
+);
+
+static FOREIGN: [Foreign; 6] = [
+    Foreign { name: "fido", applications: &[FIDO] },
+    Foreign { name: "oath", applications: &[OATH] },
+    Foreign { name: "security-key", applications: &[FIDO, OATH] },
+    Foreign { name: "ndef", applications: &[NDEF] },
+    Foreign { name: "payment", applications: &[PAYMENT] },
+    Foreign { name: "dumb", applications: &[] },
 ];
+
+const NOT_FOUND: u16 = 0x6a82;
+const UNKNOWN_INSTRUCTION: u16 = 0x6d00;
 
 impl Foreign {
     /// All kinds.
@@ -66,21 +58,21 @@ impl Foreign {
         FOREIGN.iter().find(|kind| kind.name == name).copied()
     }
 
-    /// Its name: `fido`, `oath`, `ndef`, `payment` or `dumb`.
+    /// Its name: `fido`, `oath`, `security-key` (both of them), `ndef`, `payment` or `dumb`.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// What SELECT by name answers; `None` for commands that are no such SELECT.
+    /// What SELECT by name answers; `None` for commands that are no such SELECT, and on a card without applications.
     fn select(&self, command: &[u8]) -> Option<Reply> {
-        let (identifier, answer) = self.application?;
         let [0x00, 0xa4, 0x04, _, length, rest @ ..] = command else { return None };
-        let asked = rest.get(..usize::from(*length))?;
+        let asked = rest.get(..usize::from(*length)).filter(|_| !self.applications.is_empty())?;
         // A leading part of the identifier is enough, as in ISO/IEC 7816-4, section 11.1.1.
-        if asked.is_empty() || !identifier.starts_with(asked) {
-            return Some(Reply::status(NOT_FOUND));
-        }
-        Some(Reply::Answer([answer, &[0x90, 0x00]].concat()))
+        let found = self.applications.iter().find(|(identifier, _)| !asked.is_empty() && identifier.starts_with(asked));
+        Some(match found {
+            Some((_, answer)) => Reply::Answer([answer, &[0x90, 0x00][..]].concat()),
+            None => Reply::status(NOT_FOUND),
+        })
     }
 }
 
@@ -88,7 +80,7 @@ impl Card for Foreign {
     fn reset(&mut self) {}
 
     fn transmit(&mut self, command: &[u8]) -> Reply {
-        self.select(command).unwrap_or_else(|| Reply::status(self.otherwise))
+        self.select(command).unwrap_or_else(|| Reply::status(UNKNOWN_INSTRUCTION))
     }
 }
 
@@ -122,6 +114,7 @@ mod tests {
                 let expected = match kind.name() {
                     "dumb" => "6d00",
                     own if own == name => answer,
+                    "security-key" if name == "fido" || name == "oath" => answer,
                     _ => "6a82",
                 };
                 assert_eq!(talk(kind.name(), select), expected, "{} asked for {name}", kind.name());

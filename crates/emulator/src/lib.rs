@@ -1,4 +1,30 @@
 //! Emulated tokens and readers for tests, demo and training.
+//!
+//! A [`Card`] is a function from bytes to bytes. [`Token2Single`] is a token that behaves on the wire as the vendor's
+//! firmware does, judged by recorded conversations; [`Faulty`] is any card to which things happen. An [`Insertion`] puts
+//! a card on a reader of a real PC/SC service, and the program `emulate` runs such a service, privately.
+//!
+//! ```
+//! use oathburn_emulator::{Card, Reply, Token2Single};
+//!
+//! let mut token = Token2Single::new("86596220000001".parse()?, true);
+//! assert_eq!(token.display(), "------");
+//! assert!(token.transmit(&[0x00, 0xa4, 0x04, 0x00]) == Reply::status(0x6e00));
+//! # Ok::<(), oathburn_oath::OathError>(())
+//! ```
+//!
+//! Tests start a [`Lab`]; whatever runs with its socket in `PCSCLITE_CSOCK_NAME` sees its readers and no others:
+//!
+//! ```no_run
+//! use oathburn_emulator::{Lab, emulate_binary};
+//!
+//! let lab = Lab::start(&emulate_binary()?, 1)?;
+//! lab.insert(0, "token2-single serial=86596220000001")?;
+//! lab.fault(0, "tear-after ins=D4")?;
+//! std::process::Command::new("oathburn").arg("burn").env("PCSCLITE_CSOCK_NAME", lab.socket());
+//! assert_eq!(lab.state(0)?["has_seed"], false);
+//! # Ok::<(), oathburn_emulator::EmulatorError>(())
+//! ```
 
 mod bench;
 mod card;

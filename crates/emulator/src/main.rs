@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 fn report(error: &EmulatorError) {
     eprintln!("emulate: {error}");
     if let Some(remedy) = error.remedy() {
-        eprintln!("\n{remedy}");
+        eprintln!("\nto mend it: {remedy}");
     }
     say(&json!({ "ready": false, "error": error.to_string(), "code": error.code(), "remedy": error.remedy() }));
 }

@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use oathburn_emulator::{EmulatorError, Lab, find_driver};
+use oathburn_emulator::{EmulatorError, Lab, emulate_binary, find_driver};
 use serde_json::Value;
 
 const EMULATE: &str = env!("CARGO_BIN_EXE_emulate");
@@ -179,6 +179,12 @@ fn commands_come_by_standard_input_too() {
         String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.iter().map(|line| line["ok"] == true).collect::<Vec<_>>(), [true, true, false]);
     assert_eq!(lines[1]["restricted"], false);
+}
+
+#[test]
+fn other_packages_get_the_program_built() {
+    let binary = emulate_binary().unwrap();
+    assert!(Command::new(binary).arg("--version").status().unwrap().success());
 }
 
 fn refusal(arguments: &[&str]) -> (Value, Output) {

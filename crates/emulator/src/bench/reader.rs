@@ -37,16 +37,15 @@ impl Reader {
         self.insertion.as_ref().is_some_and(|insertion| !insertion.has_ended())
     }
 
-    /// Lays a device there; what lay there before, and what was swapped away, comes back.
-    pub(super) fn insert(&mut self, device: Device) -> Result<Vec<Device>, EmulatorError> {
-        self.remove()?;
+    /// Makes this the device that lies there when a card is inserted next; what lay there before, and what was swapped
+    /// away, comes back.
+    pub(super) fn replace(&mut self, device: Device) -> Vec<Device> {
         let mut replaced = self.take_swapped_out();
         match &self.card {
             Some(card) => replaced.push(lock(card).replace(device)),
             None => self.card = Some(Arc::new(Mutex::new(Faulty::new(device)))),
         }
-        self.connect()?;
-        Ok(replaced)
+        replaced
     }
 
     /// Lays the card there again that lay there last. Without effect while it still does.
