@@ -16,6 +16,9 @@ pub enum FormatError {
     /// Base32 and hex give different seeds.
     #[error("the text can be read as Base32 and as hex, which give different seeds")]
     AmbiguousEncoding,
+    /// Hex where Base32 was expected.
+    #[error("the seed is not Base32, it looks like hex")]
+    HexForBase32,
     /// The seed itself is wrong.
     #[error(transparent)]
     Seed(#[from] OathError),
@@ -47,6 +50,7 @@ impl Remedy for FormatError {
         match self {
             Self::NotASeed { .. } => "not-a-seed",
             Self::AmbiguousEncoding => "encoding-ambiguous",
+            Self::HexForBase32 => "hex-for-base32",
             Self::Seed(error) => error.code(),
             Self::NotAKeyUri => "not-a-key-uri",
             Self::UriTooLong => "uri-too-long",
@@ -78,6 +82,7 @@ impl Remedy for FormatError {
             Self::AmbiguousEncoding => {
                 "say --encoding base32 or --encoding hex; services that show a secret key use Base32"
             }
+            Self::HexForBase32 => "if it is hex, say --encoding hex",
             Self::Seed(error) => return error.remedy(),
             Self::NotAKeyUri | Self::UriTooLong | Self::UriWithoutSecret => "copy the whole URI from the QR code",
             Self::UriParameter { .. } | Self::UriParameterTwice { .. } => {
@@ -97,6 +102,7 @@ mod tests {
         let all = [
             FormatError::NotASeed { look: Look::Url },
             FormatError::AmbiguousEncoding,
+            FormatError::HexForBase32,
             FormatError::Seed(OathError::SeedEmpty),
             FormatError::NotAKeyUri,
             FormatError::UriTooLong,

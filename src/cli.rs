@@ -1,0 +1,120 @@
+//! The command line: global options and the table of commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use oathburn_oath::UnixTime;
+
+use crate::commands::{audit, burn, code, escrow, identify, seed, verify};
+
+/// Burns seeds onto programmable OATH tokens, keeps them in a sealed escrow, and generates their codes.
+#[derive(Debug, Parser)]
+#[command(name = "oathburn", version, max_term_width = 100, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// The escrow's store: sqlite:PATH [default: a file in your data folder]
+    #[arg(long, global = true, env = "OATHBURN_STORE", value_name = "URL")]
+    pub(crate) store: Option<String>,
+    /// The officer's file, which opens the escrow [default: a file in your data folder]
+    #[arg(long, global = true, env = "OATHBURN_IDENTITY", value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
+    /// A file whose first line is the passphrase of the officer's file (`-`: stdin)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// The reader: pcsc:NAME-PART or libnfc:CONNSTRING [default: the only one, or the only one with a token]
+    #[arg(long, global = true, env = "OATHBURN_READER", value_name = "SELECTOR")]
+    pub(crate) reader: Option<String>,
+    /// Who is at the keyboard; noted in the audit trail beside user id and host
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) operator: Option<String>,
+    /// Compute and compare codes for this time (RFC 3339 or Unix seconds) instead of now
+    #[arg(long, global = true, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) time: Option<UnixTime>,
+    /// One JSON value on stdout, also for errors
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No talk on stderr
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Say what goes over the wire (never a seed); twice for more
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: When,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List readers
+    Readers,
+    /// Say what is on the reader; writes nothing
+    Identify(identify::Identify),
+    /// Burn a seed onto the token on the reader, escrow first
+    Burn(burn::Burn),
+    /// Check that a token shows what the escrow says
+    Verify(verify::Verify),
+    /// Generate the codes of an escrowed token
+    Code(code::Code),
+    /// Keep the seeds
+    #[command(subcommand)]
+    Escrow(escrow::Escrow),
+    /// Read and verify the audit trail
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Make and convert seeds
+    #[command(subcommand)]
+    Seed(seed::Seed),
+}
+
+/// Reads RFC 3339 or Unix seconds.
+pub(crate) fn parse_time(text: &str) -> Result<UnixTime, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(UnixTime::new(seconds));
+    }
+    let timestamp: Timestamp = text.parse().map_err(|_| "neither RFC 3339 (2026-01-31T12:00:00Z) nor Unix seconds")?;
+    u64::try_from(timestamp.as_second()).map(UnixTime::new).map_err(|_| "before 1970".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_come_in_two_forms() {
+        assert_eq!(parse_time("59"), Ok(UnixTime::new(59)));
+        assert_eq!(parse_time("20000000000"), Ok(UnixTime::new(20_000_000_000)));
+        assert_eq!(parse_time("1970-01-01T01:00:59+01:00"), Ok(UnixTime::new(59)));
+        assert!(parse_time("1969-12-31T23:59:59Z").is_err());
+        assert!(parse_time("yesterday").is_err());
+    }
+}

@@ -1,0 +1,35 @@
+//! One command, one file: arguments, call, render.
+
+pub(crate) mod audit;
+pub(crate) mod burn;
+pub(crate) mod code;
+pub(crate) mod codes;
+pub(crate) mod escrow;
+pub(crate) mod identify;
+pub(crate) mod readers;
+pub(crate) mod seed;
+pub(crate) mod select;
+pub(crate) mod source;
+pub(crate) mod verify;
+
+use crate::cli::Command;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::Outcome;
+
+/// What a command gives: its outcome, or why there is none.
+pub(crate) type Result = std::result::Result<Outcome, Failure>;
+
+/// Runs a command.
+pub(crate) fn run(command: Command, context: &Context) -> Result {
+    match command {
+        Command::Readers => readers::run(context),
+        Command::Identify(command) => command.run(context),
+        Command::Burn(command) => command.run(context),
+        Command::Verify(command) => command.run(context),
+        Command::Code(command) => command.run(context),
+        Command::Escrow(command) => command.run(context),
+        Command::Audit(command) => command.run(context),
+        Command::Seed(command) => command.run(context),
+    }
+}

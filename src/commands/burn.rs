@@ -1,0 +1,149 @@
+//! `oathburn burn`
+
+use clap::Args;
+use oathburn_oath::{Drift, SerialNumber, Slot, SystemClock};
+use oathburn_station::{BurnOrder, Burned, OpenerSource, Plan, SeedSource, Station};
+use oathburn_token::{DisplayTimeout, Permits};
+use serde_json::{Value, json};
+
+use crate::commands::Result;
+use crate::commands::codes::{self, Comparison};
+use crate::commands::select::Wait;
+use crate::commands::source::Source;
+use crate::context::{Context, LazyOpener};
+use crate::output::Outcome;
+
+/// Burn a seed onto the token on the reader, escrow first
+///
+/// The seed is sealed into the escrow before the first byte is written to the token; serial number and clock are read
+/// back afterwards. A burn that broke is finished by burning the same token again.
+#[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub(crate) struct Burn {
+    #[command(flatten)]
+    source: Source,
+    /// The user the token is for [default: the account in the otpauth URI]
+    #[arg(long)]
+    upn: Option<String>,
+    /// The service the seed is for [default: the issuer in the otpauth URI]
+    #[arg(long)]
+    issuer: Option<String>,
+    /// How long the display stays lit: 15, 30, 60 or 120 seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_display_timeout)]
+    display_timeout: DisplayTimeout,
+    /// Burn no other token than this
+    #[arg(long)]
+    serial: Option<SerialNumber>,
+    /// Where in the token, for tokens with several profiles
+    #[arg(long, value_name = "N|NAME")]
+    slot: Option<Slot>,
+    #[command(flatten)]
+    wait: Wait,
+    /// Replace a seed that is in use
+    #[arg(long)]
+    replace: bool,
+    /// Write to a token whose serial number belongs to no known model
+    #[arg(long)]
+    unlisted_model: bool,
+    /// Print the codes around now (an audited disclosure; needs an officer)
+    #[arg(long)]
+    show_codes: bool,
+    /// Ask for the code on the display and compare it
+    #[arg(long, conflicts_with = "dry_run")]
+    verify: bool,
+    /// Check everything, write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+fn parse_display_timeout(text: &str) -> std::result::Result<DisplayTimeout, String> {
+    let seconds = text.parse().ok().and_then(DisplayTimeout::from_seconds);
+    seconds.ok_or_else(|| "one of 15, 30, 60, 120".to_owned())
+}
+
+impl Burn {
+    pub(crate) fn run(self, context: &Context) -> Result {
+        let given = self.source.read()?;
+        let escrow = context.escrow()?;
+        let order = self.complete(self.source.order(context, &escrow, given)?);
+        let officer = LazyOpener::new(context, &escrow);
+        let needs_officer = self.show_codes || matches!(order.source, SeedSource::Escrowed(_));
+        if needs_officer {
+            // A missing key is found before the token is touched, not after.
+            officer.opener()?;
+        }
+        let station = Station {
+            escrow: &escrow,
+            officer: if needs_officer || context.has_officer() { Some(&officer) } else { None },
+            models: &context.models,
+            clock: &SystemClock,
+        };
+        let deferred = context.defer_interrupts();
+        let (_reader, mut conversation) = self.wait.for_token(context, &deferred)?;
+        if self.dry_run {
+            return Ok(planned(&station.plan(&mut conversation, &order)?));
+        }
+        let burned = station.burn(&mut conversation, &order, &|event| context.talk.burn_event(event))?;
+        drop(conversation);
+        drop(deferred);
+        let entry = escrow.entry(&burned.entry.to_string())?;
+        let mut outcome = done(&burned);
+        if self.show_codes {
+            let shown = codes::disclose(officer.opener()?, &entry, context.time(), codes::Range::around(1), None)?;
+            outcome.json["codes"] = codes::named(&shown);
+            outcome.text.push_str(&codes::to_text(&shown));
+        }
+        if self.verify {
+            let found = codes::ask(context, &station, &entry, &burned.totp)?;
+            return Ok(Comparison::new(&entry, found).added_to(outcome));
+        }
+        context.talk.say("switch the token off and on before you compare codes: it may still show an old one");
+        Ok(outcome)
+    }
+
+    /// The order with the options that do not concern the seed.
+    fn complete(&self, order: BurnOrder) -> BurnOrder {
+        let permits =
+            Permits { overwrite_seed: self.replace, unlisted_model: self.unlisted_model, ..Permits::default() };
+        BurnOrder {
+            display_timeout: self.display_timeout,
+            serial: self.serial.clone(),
+            slot: self.slot.clone(),
+            upn: self.upn.clone().or(order.upn),
+            issuer: self.issuer.clone().or(order.issuer),
+            permits,
+            ..order
+        }
+    }
+}
+
+fn done(burned: &Burned) -> Outcome {
+    let serial = &burned.identity.serial;
+    let mut json = json!({
+        "entry": burned.entry.to_string(),
+        "state": "programmed",
+        "drift_seconds": burned.drift.map(Drift::seconds),
+    });
+    describe(&mut json, &burned.identity, burned.model.as_ref().map(|model| model.name.as_str()));
+    Outcome::new(json, format!("{serial} is programmed, entry {}\n", burned.entry))
+}
+
+fn planned(plan: &Plan) -> Outcome {
+    let serial = &plan.identity.serial;
+    let superseded: Vec<_> = plan.supersedes.iter().map(|entry| entry.id.to_string()).collect();
+    let mut text = format!("{serial} would be programmed ({}, {} s)\n", plan.params.algorithm, plan.params.step);
+    for entry in &superseded {
+        text.extend([entry, " would be superseded\n"]);
+    }
+    let drift = plan.token.drift.map(Drift::seconds);
+    let mut json = json!({ "entry": null, "state": "planned", "drift_seconds": drift, "supersedes": superseded });
+    describe(&mut json, &plan.identity, plan.token.model.as_ref().map(|model| model.name.as_str()));
+    Outcome::new(json, text)
+}
+
+fn describe(json: &mut Value, identity: &oathburn_oath::TokenIdentity, model: Option<&str>) {
+    json["serial"] = identity.serial.as_str().into();
+    json["slot"] = codes::slot(&identity.slot);
+    json["model"] = model.into();
+    json["family"] = identity.family.as_str().into();
+}

@@ -1,0 +1,44 @@
+//! `oathburn escrow check`
+
+use clap::Args;
+use serde_json::json;
+
+use crate::commands::{Result, audit};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::output::Outcome;
+
+/// Compare everything in the store with its signed events
+///
+/// With an officer's file at hand, every seal is opened, too. Exit code 6 when anything differs.
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    /// Do not open the seals, even where an officer's file is at hand
+    #[arg(long)]
+    sealed: bool,
+}
+
+impl Check {
+    pub(crate) fn run(self, context: &Context) -> Result {
+        let escrow = context.escrow()?;
+        let officer = if !self.sealed && context.has_officer() { Some(context.officer()?) } else { None };
+        let report = escrow.check(officer.as_ref())?;
+        if officer.is_none() {
+            context.talk.warn("no officer's file was at hand, so no seal was opened");
+        }
+        let json = json!({
+            "ok": report.findings.is_empty(),
+            "entries": report.entries,
+            "events": report.events,
+            "opened": report.opened,
+            "problems": report.findings.iter().map(audit::finding_to_json).collect::<Vec<_>>(),
+        });
+        let mut text = audit::findings_to_text(&report.findings);
+        if report.findings.is_empty() {
+            let (entries, events, opened) = (report.entries, report.events, report.opened);
+            text = format!("nothing differs: {entries} entries ({opened} opened), {events} events\n");
+        }
+        let exit = if report.findings.is_empty() { Exit::Done } else { Exit::Escrow };
+        Ok(Outcome::new(json, text).ending(exit))
+    }
+}

@@ -1,0 +1,123 @@
+//! Where a seed to burn comes from.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use oathburn_escrow::{Entry, Escrow};
+use oathburn_formats::{SeedInput, read_seed};
+use oathburn_oath::{Algorithm, Encoding, SerialNumber, TimeStep, TotpParams};
+use oathburn_station::{BurnOrder, SeedSource};
+
+use crate::commands::select;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::prompt;
+
+/// The seed and the parameters of its codes.
+#[derive(Args, Debug)]
+pub(crate) struct Source {
+    /// Generate a random seed (the default)
+    #[arg(long, group = "source")]
+    generate: bool,
+    /// Length of a generated seed in bytes [default: 20 for SHA-1, 32 for SHA-256]
+    #[arg(long, value_name = "N", conflicts_with_all = ["seed_file", "entry", "again"])]
+    seed_bytes: Option<usize>,
+    /// A file with the seed in Base32, hex or as otpauth URI (`-`: stdin)
+    #[arg(long, value_name = "FILE", group = "source")]
+    seed_file: Option<PathBuf>,
+    /// What the seed file holds, where it could be either
+    #[arg(long, value_name = "ENCODING", requires = "seed_file")]
+    encoding: Option<TextEncoding>,
+    /// The sealed seed of an entry, once more
+    #[arg(long, value_name = "ID", group = "source")]
+    entry: Option<String>,
+    /// The sealed seed of a token, once more
+    #[arg(long, value_name = "SERIAL", group = "source")]
+    again: Option<SerialNumber>,
+    /// The hash: sha1 or sha256 [default: sha1, or what the otpauth URI says]
+    #[arg(long)]
+    algorithm: Option<Algorithm>,
+    /// How long a code lasts: 30 or 60 seconds [default: 30, or what the otpauth URI says]
+    #[arg(long, value_name = "SECONDS")]
+    time_step: Option<TimeStep>,
+}
+
+/// How a seed is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TextEncoding {
+    /// A to Z and 2 to 7 (RFC 4648)
+    Base32,
+    /// Two digits a byte
+    Hex,
+}
+
+impl From<TextEncoding> for Encoding {
+    fn from(encoding: TextEncoding) -> Self {
+        match encoding {
+            TextEncoding::Base32 => Self::Base32,
+            TextEncoding::Hex => Self::Hex,
+        }
+    }
+}
+
+/// Reads a seed from a file, or from stdin for `-`.
+pub(crate) fn read_seed_file(file: &Path, encoding: Option<TextEncoding>) -> Result<SeedInput, Failure> {
+    let text = prompt::seed_text(file).map_err(|error| {
+        let message = format!("failed to read the seed from {}: {error}", file.display());
+        Failure::new(Exit::Input, "seed-file", message, "check the file's name and rights")
+    })?;
+    Ok(read_seed(&text, encoding.map(Encoding::from))?)
+}
+
+impl Source {
+    /// A file is read before anything else is asked of anybody.
+    pub(crate) fn read(&self) -> Result<Option<SeedInput>, Failure> {
+        self.seed_file.as_deref().map(|file| read_seed_file(file, self.encoding)).transpose()
+    }
+
+    /// The order, as far as the seed decides it.
+    pub(crate) fn order(
+        &self,
+        context: &Context,
+        escrow: &Escrow,
+        given: Option<SeedInput>,
+    ) -> Result<BurnOrder, Failure> {
+        if let Some(input) = given {
+            let params = self.params(input.params());
+            let order = BurnOrder::new(SeedSource::Given(input.seed), params);
+            return Ok(BurnOrder { upn: input.account, issuer: input.issuer, ..order });
+        }
+        if let Some(entry) = self.escrowed(context, escrow)? {
+            let params = entry.params;
+            if self.params(params) != params {
+                let message = "an escrowed seed is burned with its own algorithm and time step";
+                return Err(Failure::usage(message, "leave --algorithm and --time-step out"));
+            }
+            let (upn, issuer) = (entry.upn.clone(), entry.issuer.clone());
+            let order = BurnOrder::new(SeedSource::Escrowed(Box::new(entry)), params);
+            return Ok(BurnOrder { upn, issuer, ..order });
+        }
+        let params = self.params(TotpParams::default());
+        // As long as the hash's output (RFC 4226, section 4, requirement 6 and RFC 6238, section 5.1).
+        let len = self.seed_bytes.unwrap_or(if params.algorithm == Algorithm::Sha1 { 20 } else { 32 });
+        Ok(BurnOrder::new(SeedSource::Generate { len }, params))
+    }
+
+    fn escrowed(&self, context: &Context, escrow: &Escrow) -> Result<Option<Entry>, Failure> {
+        match (&self.entry, &self.again) {
+            (Some(id), _) => select::entry(escrow, id).map(Some),
+            (None, Some(serial)) => select::entry_of_serial(context, escrow, serial).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// What the options say, and else what is `said` elsewhere.
+    fn params(&self, said: TotpParams) -> TotpParams {
+        TotpParams {
+            algorithm: self.algorithm.unwrap_or(said.algorithm),
+            step: self.time_step.unwrap_or(said.step),
+            ..said
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Everything a command needs to know about where it runs: options, files, clocks, the officer.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use etcetera::BaseStrategy;
+use oathburn_escrow::{Escrow, EscrowError, Officer, Opener, Pins, StationKey, StoreUrl, Writer};
+use oathburn_oath::{Clock, FixedClock, SystemClock, UnixTime};
+use oathburn_station::OpenerSource;
+use oathburn_token::Models;
+use secrecy::SecretString;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::cli::Globals;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::progress::Talk;
+use crate::prompt;
+
+/// The surroundings of one run.
+pub(crate) struct Context {
+    pub(crate) globals: Globals,
+    /// Where this user's files lie.
+    folder: PathBuf,
+    /// What is said on stderr.
+    pub(crate) talk: Talk,
+    /// Known products.
+    pub(crate) models: Models,
+    interrupts: Interrupts,
+}
+
+impl Context {
+    pub(crate) fn new(globals: Globals) -> Result<Self, Failure> {
+        let folders = etcetera::base_strategy::choose_native_strategy()
+            .map_err(|_| Failure::usage("there is no home folder for oathburn's files", "set HOME"))?;
+        Ok(Self {
+            folder: folders.data_dir().join("oathburn"),
+            talk: Talk::new(&globals),
+            models: Models::builtin(),
+            interrupts: Interrupts::listen()?,
+            globals,
+        })
+    }
+
+    /// The time for computing and comparing codes.
+    pub(crate) fn time(&self) -> UnixTime {
+        let real: &dyn Clock = &SystemClock;
+        self.globals.time.map_or_else(|| real.now(), |time| FixedClock(time).now())
+    }
+
+    /// From here until the guard is dropped, Ctrl-C does not end the program: a conversation with a token is not cut.
+    pub(crate) fn defer_interrupts(&self) -> Deferred<'_> {
+        self.interrupts.at_once.store(false, Ordering::SeqCst);
+        Deferred(&self.interrupts)
+    }
+
+    /// The store's address.
+    pub(crate) fn store(&self) -> Result<StoreUrl, Failure> {
+        match &self.globals.store {
+            Some(text) => Ok(text.parse()?),
+            None => Ok(StoreUrl::sqlite(self.folder.join("escrow.db"))),
+        }
+    }
+
+    /// The officer's file.
+    pub(crate) fn identity(&self) -> PathBuf {
+        self.globals.identity.clone().unwrap_or_else(|| self.folder.join("officer.key"))
+    }
+
+    /// What this user has seen of each escrow.
+    pub(crate) fn pins(&self) -> Pins {
+        Pins::new(self.folder.join("pins"))
+    }
+
+    /// This machine's keys, made at the first use.
+    pub(crate) fn station_key(&self) -> Result<StationKey, Failure> {
+        Ok(StationKey::load_or_create(&self.folder.join("station.key"))?)
+    }
+
+    /// Who is asking.
+    pub(crate) fn writer(&self) -> Writer {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Writer { operator: self.globals.operator.clone(), uid: rustix::process::getuid().as_raw(), host }
+    }
+
+    /// Opens the escrow; seeds in it stay sealed.
+    pub(crate) fn escrow(&self) -> Result<Escrow, Failure> {
+        let store = self.store()?;
+        let escrow = Escrow::open(&store, self.station_key()?, &self.pins(), self.writer(), Arc::new(SystemClock));
+        escrow.map_err(|error| match error {
+            EscrowError::StoreMissing { .. } => Failure::from(error).with("store", store.to_string()),
+            other => other.into(),
+        })
+    }
+
+    /// Makes sure that the folder of this user's files is there, for this user only.
+    pub(crate) fn make_folder(&self) -> Result<(), Failure> {
+        use std::os::unix::fs::DirBuilderExt;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(|error| {
+            let message = format!("failed to make {}: {error}", self.folder.display());
+            Failure::new(Exit::Escrow, "folder", message, "check the rights of the folder above it")
+        })
+    }
+
+    /// Whether the officer's file can be opened without a question that nobody may answer.
+    pub(crate) fn has_officer(&self) -> bool {
+        match Officer::is_locked(&self.identity()) {
+            Ok(locked) => !locked || self.globals.passphrase_file.is_some() || self.talk.can_ask(),
+            Err(_) => false,
+        }
+    }
+
+    /// Reads the officer's file, asking for its passphrase where that is needed and possible.
+    pub(crate) fn officer(&self) -> Result<Officer, EscrowError> {
+        let path = self.identity();
+        if !Officer::is_locked(&path)? {
+            return Officer::load(&path, None);
+        }
+        let passphrase = self.passphrase(&path)?;
+        Officer::load(&path, passphrase.as_ref())
+    }
+
+    fn passphrase(&self, path: &Path) -> Result<Option<SecretString>, EscrowError> {
+        if let Some(file) = &self.globals.passphrase_file {
+            return prompt::passphrase_from(file).map(Some).map_err(|source| EscrowError::KeyFileIo {
+                action: "read the passphrase from",
+                path: file.clone(),
+                source,
+            });
+        }
+        if !self.talk.can_ask() {
+            return Ok(None);
+        }
+        prompt::passphrase(&format!("Passphrase of {}", path.display()))
+            .map(Some)
+            .map_err(|source| EscrowError::KeyFileIo { action: "ask for the passphrase of", path: path.into(), source })
+    }
+}
+
+/// An officer's key to the escrow, fetched when it is first needed.
+pub(crate) struct LazyOpener<'a> {
+    context: &'a Context,
+    escrow: &'a Escrow,
+    opener: OnceCell<Opener>,
+}
+
+impl<'a> LazyOpener<'a> {
+    pub(crate) fn new(context: &'a Context, escrow: &'a Escrow) -> Self {
+        Self { context, escrow, opener: OnceCell::new() }
+    }
+}
+
+impl OpenerSource for LazyOpener<'_> {
+    fn opener(&self) -> Result<&Opener, EscrowError> {
+        if self.opener.get().is_none() {
+            let opener = self.escrow.opener(self.context.officer()?)?;
+            // Nobody else can have set it: the cell is not shared between threads.
+            let _ = self.opener.set(opener);
+        }
+        Ok(self.opener.get().expect("it was set just now"))
+    }
+}
+
+/// Ctrl-C and SIGTERM.
+struct Interrupts {
+    /// They end the program at once, with exit code 130.
+    at_once: Arc<AtomicBool>,
+    /// One has come.
+    pending: Arc<AtomicBool>,
+}
+
+impl Interrupts {
+    fn listen() -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| {
+            Failure::new(Exit::Bug, "signals", format!("failed to listen for interrupts: {error}"), "")
+        };
+        let interrupts = Self { at_once: Arc::new(AtomicBool::new(true)), pending: Arc::default() };
+        for signal in [SIGINT, SIGTERM] {
+            let code = i32::from(Exit::Interrupted as u8);
+            flag::register_conditional_shutdown(signal, code, Arc::clone(&interrupts.at_once)).map_err(failed)?;
+            flag::register(signal, Arc::clone(&interrupts.pending)).map_err(failed)?;
+        }
+        Ok(interrupts)
+    }
+}
+
+/// While it lives, interrupts wait.
+pub(crate) struct Deferred<'a>(&'a Interrupts);
+
+impl Deferred<'_> {
+    /// Whether one is waiting.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.0.pending.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Deferred<'_> {
+    fn drop(&mut self) {
+        self.0.at_once.store(true, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,168 @@
+//! Why a command failed: a message, a stable code, a remedy, an exit code.
+
+use oathburn_escrow::EscrowError;
+use oathburn_formats::FormatError;
+use oathburn_oath::{OathError, Remedy};
+use oathburn_reader::ReaderError;
+use oathburn_station::StationError;
+use oathburn_token::{TokenError, TransportError};
+use serde_json::{Map, Value, json};
+
+use crate::exit::Exit;
+
+/// What is said on stderr or, with `--json`, on stdout.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) remedy: Option<String>,
+    /// What a script can use beside the error (`entry`, `kind`, …).
+    pub(crate) facts: Map<String, Value>,
+}
+
+impl Failure {
+    /// The arguments make no sense together.
+    pub(crate) fn usage(message: impl Into<String>, remedy: &str) -> Self {
+        Self::new(Exit::Usage, "usage", message, remedy)
+    }
+
+    pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<String>, remedy: &str) -> Self {
+        let remedy = Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty());
+        Self { exit, code, message: message.into(), remedy, facts: Map::new() }
+    }
+
+    fn of(error: &dyn Remedy, exit: Exit) -> Self {
+        Self { exit, code: error.code(), message: error.to_string(), remedy: error.remedy(), facts: Map::new() }
+    }
+
+    pub(crate) fn with(mut self, name: &str, fact: impl Into<Value>) -> Self {
+        self.facts.insert(name.to_owned(), fact.into());
+        self
+    }
+
+    /// `{"error":{…}}`, beside whatever else is known.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut object = self.facts.clone();
+        object.insert("error".into(), json!({ "code": self.code, "message": self.message, "remedy": self.remedy }));
+        Value::Object(object)
+    }
+}
+
+impl From<OathError> for Failure {
+    fn from(error: OathError) -> Self {
+        let exit = if error == OathError::Random { Exit::Bug } else { Exit::Input };
+        Self::of(&error, exit)
+    }
+}
+
+impl From<FormatError> for Failure {
+    fn from(error: FormatError) -> Self {
+        Self::of(&error, Exit::Input)
+    }
+}
+
+impl From<ReaderError> for Failure {
+    fn from(error: ReaderError) -> Self {
+        let exit = match error {
+            ReaderError::Interrupted => Exit::Interrupted,
+            ReaderError::ReaderAmbiguous { .. } | ReaderError::SelectorEmpty | ReaderError::StackMissing { .. } => {
+                Exit::Usage
+            }
+            ReaderError::TokenProtocol { .. } => Exit::Refused,
+            _ => Exit::NoToken,
+        };
+        Self::of(&error, exit)
+    }
+}
+
+impl From<EscrowError> for Failure {
+    fn from(error: EscrowError) -> Self {
+        let exit = escrow_exit(&error);
+        Self::of(&error, exit)
+    }
+}
+
+fn escrow_exit(error: &EscrowError) -> Exit {
+    match error {
+        EscrowError::EntryUnknown { .. } | EscrowError::EntryAmbiguous { .. } => Exit::Input,
+        EscrowError::UrlUnknown { .. } | EscrowError::UrlPassword => Exit::Usage,
+        _ => Exit::Escrow,
+    }
+}
+
+impl From<StationError> for Failure {
+    fn from(error: StationError) -> Self {
+        let exit = match &error {
+            StationError::Token(source) | StationError::Burn { source, .. } => token_exit(source.cause()),
+            StationError::NotMarkedUnknown { .. }
+            | StationError::NotMarkedProgrammed { .. }
+            | StationError::OfficerNeeded => Exit::Escrow,
+            StationError::Escrow(source) => escrow_exit(source),
+            StationError::Seed(OathError::Random) => Exit::Bug,
+            StationError::Seed(_) | StationError::DuplicateSeed { .. } => Exit::Input,
+            StationError::Foreign { .. } | StationError::OtherToken { .. } => Exit::Refused,
+            StationError::Live { .. } => Exit::NotPermitted,
+        };
+        let failure = Self::of(&error, exit);
+        match error {
+            StationError::Burn { entry, source } => {
+                let state = if source.after_write() { "unknown" } else { "reserved" };
+                failure.with("entry", entry.to_string()).with("state", state)
+            }
+            StationError::NotMarkedUnknown { entry, .. }
+            | StationError::NotMarkedProgrammed { entry, .. }
+            | StationError::Live { entry, .. }
+            | StationError::DuplicateSeed { entry, .. } => failure.with("entry", entry.to_string()),
+            StationError::Foreign { card } => {
+                failure.with("kind", card.kind).with("applets", card.applets).with("programmable", false)
+            }
+            _ => failure,
+        }
+    }
+}
+
+fn token_exit(error: &TokenError) -> Exit {
+    match error {
+        TokenError::Wire { source: TransportError::TooLong { .. }, .. } => Exit::Bug,
+        TokenError::Wire { .. } => Exit::NoToken,
+        TokenError::Algorithm { .. }
+        | TokenError::Digits { .. }
+        | TokenError::TimeStep { .. }
+        | TokenError::NoSuchSlot { .. }
+        | TokenError::SeedTooLong { .. }
+        | TokenError::SeedAllZero
+        | TokenError::TimeOutOfRange { .. } => Exit::Input,
+        TokenError::SyncErasesSeed { .. } | TokenError::OtherTimeNotPermitted => Exit::NotPermitted,
+        TokenError::Refused { .. }
+        | TokenError::WrongKey { .. }
+        | TokenError::Garbled { .. }
+        | TokenError::OtherToken { .. }
+        | TokenError::ClockNotSet { .. }
+        | TokenError::UnlistedModel { .. }
+        | TokenError::NotProgrammable { .. } => Exit::Refused,
+        TokenError::AfterWrite(source) => token_exit(source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_decides_the_exit_code_also_after_a_write() {
+        let removed = TokenError::Wire { command: "WRITE SEED", source: TransportError::Removed };
+        assert_eq!(Failure::from(StationError::Token(removed)).exit, Exit::NoToken);
+        assert_eq!(Failure::from(StationError::Token(TokenError::SeedAllZero)).exit, Exit::Input);
+        assert_eq!(Failure::from(StationError::OfficerNeeded).exit, Exit::Escrow);
+        assert_eq!(Failure::from(ReaderError::Interrupted).exit, Exit::Interrupted);
+        assert_eq!(Failure::from(OathError::SeedEmpty).exit, Exit::Input);
+    }
+
+    #[test]
+    fn json_has_the_error_beside_the_facts() {
+        let failure = Failure::usage("no", "do").with("entry", "e");
+        let expected = json!({ "entry": "e", "error": { "code": "usage", "message": "no", "remedy": "do" } });
+        assert_eq!(failure.to_json(), expected);
+    }
+}
