@@ -18,3 +18,26 @@ pub(crate) fn tag(key: &Key, seed: &Seed) -> [u8; 16] {
     tag.copy_from_slice(&full[..16]);
     tag
 }
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    /// The expected value is Python's: hmac.new(key, seed, sha256).
+    #[test]
+    fn tags_are_hmac_sha256_cut_to_16_bytes() {
+        let key = Zeroizing::new([0xaa; 32]);
+        let tag = tag(&key, &Seed::new(vec![0xdd; 50]).unwrap());
+        assert_eq!(data_encoding::HEXLOWER.encode(&tag), "cdcb1220d1ecccea91e53aba3092f962");
+    }
+
+    #[test]
+    fn seeds_that_make_the_same_codes_are_still_different_seeds() {
+        let key = Zeroizing::new([1; 32]);
+        let one = tag(&key, &Seed::new(vec![7; 20]).unwrap());
+        let padded = tag(&key, &Seed::new([vec![7; 20], vec![0]].concat()).unwrap());
+        assert_ne!(one, padded);
+    }
+}

@@ -77,7 +77,7 @@ pub enum EscrowError {
     #[error("the address of the store holds a password")]
     UrlPassword,
     /// A store of a kind that this build does not have.
-    #[error("{engine} stores are not available in this build")]
+    #[error("this build has no {engine} stores")]
     EngineMissing {
         /// The database's name.
         engine: &'static str,
@@ -373,5 +373,74 @@ impl Remedy for EscrowError {
             Self::RosterUnsteady => "wait until the officers are done and run again; nothing was written",
         };
         Some(text.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<EscrowError> {
+        use EscrowError as E;
+        let (path, store) = (PathBuf::from("/a/file"), "/a/store".to_owned());
+        let source = || io::Error::from(io::ErrorKind::NotFound);
+        let (entry, escrow) = (EntryId::new(), EscrowId::new());
+        vec![
+            E::KeyFileMissing { path: path.clone() },
+            E::KeyFileExists { path: path.clone() },
+            E::KeyFileExposed { path: path.clone(), mode: 0o644 },
+            E::NotKeyFile { path: path.clone(), role: "an officer" },
+            E::KeyFileLocked { path: path.clone() },
+            E::WrongPassphrase { path: path.clone() },
+            E::PassphraseWork { path: path.clone() },
+            E::KeyFileIo { action: "read", path: path.clone(), source: source() },
+            E::UrlUnknown { url: "x".into() },
+            E::UrlPassword,
+            E::EngineMissing { engine: "PostgreSQL" },
+            E::StoreExists { store: store.clone() },
+            E::StoreMissing { store: store.clone() },
+            E::StoreBusy { store: store.clone() },
+            E::NotDatabase { store: store.clone() },
+            E::NotEscrow { store: store.clone() },
+            E::StoreNewer { store: store.clone(), found: 2, known: 1 },
+            E::StoreReadOnly { store: store.clone() },
+            E::StoreFull { store: store.clone() },
+            E::StoreDenied { store: store.clone() },
+            E::StoreCorrupt { store: store.clone(), detail: "x".into() },
+            E::StoreIo { store, detail: "x".into() },
+            E::Damaged { table: "entries", row: "x".into(), problem: "x".into() },
+            E::OtherEscrow { pinned: escrow, found: escrow },
+            E::RosterForged { version: 2 },
+            E::RosterOlder { pinned: 2, found: 1 },
+            E::PinUnreadable { path: path.clone(), problem: "x".into() },
+            E::PinIo { action: "read", path, source: source() },
+            E::StationNotApproved { escrow },
+            E::OfficerUnknown { escrow },
+            E::NotWrapped { key: "session key" },
+            E::SealBroken { entry },
+            E::SealDiffers { entry, column: "serial" },
+            E::EntryUnknown { text: "x".into() },
+            E::EntryAmbiguous { text: "x".into() },
+            E::WrongState { entry, state: EntryState::Retired, wanted: EntryState::Unknown },
+            E::FactRefused { what: "the reason".into() },
+            E::Random,
+            E::RosterUnsteady,
+        ]
+    }
+
+    #[test]
+    fn every_error_has_its_own_code_and_a_remedy() {
+        let all = all();
+        let mut codes: Vec<_> = all.iter().map(Remedy::code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), all.len());
+        for error in all {
+            let message = error.to_string();
+            assert!(message.starts_with(|one: char| one.is_lowercase() || one == '/' || one == '"'), "{message}");
+            assert!(!message.ends_with('.'), "{message}");
+            assert!(error.remedy().is_some_and(|remedy| !remedy.is_empty()), "{message}");
+            assert!(error.code().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{message}");
+        }
     }
 }

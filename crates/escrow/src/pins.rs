@@ -159,3 +159,82 @@ fn location(url: &StoreUrl) -> String {
     });
     format!("sqlite:{}", whole.unwrap_or_else(|_| path.clone()).display())
 }
+
+#[cfg(test)]
+mod tests {
+    use oathburn_oath::{Remedy, UnixTime};
+
+    use super::*;
+    use crate::Officer;
+    use crate::roster::{Member, Roster};
+
+    fn rosters(escrow: EscrowId) -> [Trust; 2] {
+        let officer = Officer::generate().unwrap();
+        let officers = [Member { label: "alice".into(), keys: officer.public() }];
+        let (one, row1) = Roster::sign(escrow, None, UnixTime::new(1), &officers, &[], officer.keys());
+        let (_, row2) = Roster::sign(escrow, Some(&one), UnixTime::new(2), &officers, &[], officer.keys());
+        [vec![row1.clone()], vec![row1, row2]].map(|rows| Trust::verify(escrow, &rows).unwrap())
+    }
+
+    #[test]
+    fn a_pin_follows_successors_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let pins = Pins::new(folder.path().join("a/pins"));
+        let url = StoreUrl::sqlite(folder.path().join("escrow.db"));
+        let escrow = EscrowId::new();
+        let [first, second] = rosters(escrow);
+        assert_eq!(pins.escrow(&url).unwrap(), None);
+        pins.follow(&url, &first).unwrap();
+        assert_eq!(pins.escrow(&url).unwrap(), Some(escrow));
+        pins.follow(&url, &second).unwrap();
+        pins.follow(&url, &second).unwrap();
+        let older = pins.follow(&url, &first).unwrap_err();
+        assert!(matches!(older, EscrowError::RosterOlder { pinned: 2, found: 1 }), "{older}");
+        let [_, same_id] = rosters(escrow);
+        assert_eq!(pins.follow(&url, &same_id).unwrap_err().code(), "roster-forged");
+        let [_, other] = rosters(EscrowId::new());
+        assert_eq!(pins.follow(&url, &other).unwrap_err().code(), "escrow-other");
+        // Another place is another pin; making a new escrow replaces one.
+        pins.follow(&StoreUrl::sqlite(folder.path().join("other.db")), &other).unwrap();
+        pins.replace(&url, &other).unwrap();
+        pins.follow(&url, &other).unwrap();
+    }
+
+    #[test]
+    fn a_place_has_one_pin_however_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let pins = Pins::new(folder.path().join("pins"));
+        let path = folder.path().join("escrow.db");
+        let before = pins.file_of(&StoreUrl::sqlite(&path));
+        fs::write(&path, "").unwrap();
+        std::os::unix::fs::symlink(&path, folder.path().join("link.db")).unwrap();
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        for name in ["escrow.db", "./escrow.db", "sub/../escrow.db", "link.db"] {
+            assert_eq!(pins.file_of(&StoreUrl::sqlite(folder.path().join(name))), before, "{name}");
+        }
+    }
+
+    #[test]
+    fn pins_that_cannot_be_read_or_written_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let pins = Pins::new(folder.path());
+        let url = StoreUrl::sqlite(folder.path().join("escrow.db"));
+        let [trust, _] = rosters(EscrowId::new());
+        pins.follow(&url, &trust).unwrap();
+        use std::os::unix::fs::PermissionsExt;
+        let file = pins.file_of(&url);
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let good = fs::read_to_string(&file).unwrap();
+        for bad in
+            ["", "{}", &good.replace("\"format\": 1", "\"format\": 2"), &good.replace("\"hash\": \"", "\"hash\": \"x")]
+        {
+            fs::write(&file, bad).unwrap();
+            assert_eq!(pins.follow(&url, &trust).unwrap_err().code(), "pin-unreadable", "{bad}");
+        }
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        assert_eq!(pins.follow(&url, &trust).unwrap_err().code(), "pin-unreadable");
+        let nowhere = Pins::new(folder.path().join("lock/below-a-file"));
+        assert_eq!(nowhere.replace(&url, &trust).unwrap_err().code(), "pin-io");
+    }
+}

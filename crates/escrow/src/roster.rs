@@ -206,3 +206,92 @@ impl Trust {
         self.rosters.iter().rev().find_map(|roster| roster.label(writer))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Officer;
+
+    fn member(label: &str, officer: &Officer) -> Member {
+        Member { label: label.into(), keys: officer.public() }
+    }
+
+    /// Alice founds, Alice lets Bob in, Bob sends Alice away.
+    fn history() -> (EscrowId, [Officer; 2], Vec<Roster>, Vec<RosterRow>) {
+        let escrow = EscrowId::new();
+        let (alice, bob) = (Officer::generate().unwrap(), Officer::generate().unwrap());
+        let members = [member("alice", &alice), member("bob", &bob)];
+        let time = UnixTime::new(7);
+        let (one, row1) = Roster::sign(escrow, None, time, &members[..1], &[], alice.keys());
+        let (two, row2) = Roster::sign(escrow, Some(&one), time, &members, &[], alice.keys());
+        let (three, row3) = Roster::sign(escrow, Some(&two), time, &members[1..], &[], bob.keys());
+        (escrow, [alice, bob], vec![one, two, three], vec![row1, row2, row3])
+    }
+
+    #[test]
+    fn signed_successors_are_followed() {
+        let (escrow, [alice, bob], rosters, rows) = history();
+        let trust = Trust::verify(escrow, &rows).unwrap();
+        assert_eq!(trust.rosters(), rosters);
+        let (alice, bob) = (alice.keys().writer(), bob.keys().writer());
+        assert!(!trust.latest().is_officer(&alice) && trust.latest().is_officer(&bob));
+        assert_eq!(trust.label(&alice), Some("alice"));
+        assert!(trust.entitles(&alice, 2, EventKind::Revealed));
+        assert!(!trust.entitles(&alice, 3, EventKind::Revealed));
+        assert!(!trust.entitles(&bob, 1, EventKind::Reserved));
+        assert!(!trust.entitles(&bob, 0, EventKind::Reserved) && !trust.entitles(&bob, -1, EventKind::Reserved));
+        assert!(!trust.entitles(&bob, 4, EventKind::Reserved));
+    }
+
+    #[test]
+    fn what_nobody_entitled_signed_is_refused() {
+        let (escrow, [alice, _], rosters, rows) = history();
+        let forged = |rows: &[RosterRow]| match Trust::verify(escrow, rows) {
+            Err(EscrowError::RosterForged { version }) => version,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(forged(&[]), 1);
+        assert_eq!(forged(&rows[1..]), 2);
+        assert_eq!(forged(&[rows[0].clone(), rows[2].clone()]), 3);
+        let mut changed = rows.clone();
+        changed[1].body = changed[1].body.replace("bob", "eve");
+        assert_eq!(forged(&changed), 2);
+        changed.clone_from(&rows);
+        changed[1].signature = rows[0].signature.clone();
+        assert_eq!(forged(&changed), 2);
+        changed.clone_from(&rows);
+        changed[1].body = format!(" {}", rows[1].body);
+        assert_eq!(forged(&changed), 2);
+        assert!(Trust::verify(EscrowId::new(), &rows).is_err());
+        // A stranger, an officer who was sent away, and an empty roster.
+        let eve = Officer::generate().unwrap();
+        let time = UnixTime::new(8);
+        for signer in [&eve, &alice] {
+            let members = [member("eve", &eve), member("alice", &alice)];
+            let (_, row) = Roster::sign(escrow, rosters.last(), time, &members, &[], signer.keys());
+            assert_eq!(forged(&[rows.clone(), vec![row]].concat()), 4);
+        }
+        let (_, row) = Roster::sign(escrow, Some(&rosters[0]), time, &[], &[], alice.keys());
+        assert_eq!(forged(&[rows[0].clone(), row]), 2);
+    }
+
+    #[test]
+    fn stations_sign_what_stations_may() {
+        let (officer, station) = (Officer::generate().unwrap(), Officer::generate().unwrap());
+        let escrow = EscrowId::new();
+        let (roster, _) = Roster::sign(
+            escrow,
+            None,
+            UnixTime::new(7),
+            &[member("alice", &officer)],
+            &[member("desk", &station)],
+            officer.keys(),
+        );
+        let trust = Trust::founded(roster);
+        for kind in EventKind::ALL {
+            let expected = !kind.is_for_officers();
+            assert_eq!(trust.entitles(&station.keys().writer(), 1, *kind), expected, "{kind}");
+            assert!(trust.entitles(&officer.keys().writer(), 1, *kind));
+        }
+    }
+}

@@ -205,3 +205,150 @@ fn take<'a>(rest: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
     *rest = left;
     Some(taken)
 }
+
+#[cfg(test)]
+mod tests {
+    use oathburn_oath::{Slot, TokenRecord};
+
+    use super::*;
+    use crate::Officer;
+    use crate::audit::SESSIONS;
+
+    fn record(seed: &[u8]) -> TokenRecord {
+        TokenRecord {
+            identity: TokenIdentity {
+                family: FamilyId::new("molto2").unwrap(),
+                serial: SerialNumber::new("M-00012").unwrap(),
+                slot: Slot::Name("ACME:bob".into()),
+            },
+            params: TotpParams { algorithm: Algorithm::Sha512, digits: Digits::EIGHT, step: TimeStep::S60 },
+            seed: Seed::new(seed.to_vec()).unwrap(),
+            model: None,
+            upn: None,
+            issuer: None,
+        }
+    }
+
+    fn sealed(sealer: &Sealer, entry: EntryId, record: &TokenRecord) -> EntryRow {
+        let fresh = sealer.seal(&entry, &Reservation { record, origin: Origin::Given, batch: None }).unwrap();
+        EntryRow {
+            id: entry.as_bytes().to_vec(),
+            family: record.identity.family.to_string(),
+            serial: record.identity.serial.to_string(),
+            slot: record.identity.slot.to_string(),
+            algorithm: record.params.algorithm.to_string(),
+            digits: record.params.digits.get().into(),
+            time_step: record.params.step.seconds().into(),
+            origin: "given".into(),
+            batch: None,
+            format: FORMAT,
+            session: sealer.id().as_bytes().to_vec(),
+            nonce: fresh.nonce,
+            ciphertext: fresh.ciphertext,
+            tag_key: 1,
+            tag: vec![0; 16],
+            reserved_at: 0,
+            state: "reserved".into(),
+            model: None,
+            upn: None,
+            issuer: None,
+            programmed_at: None,
+            verified_at: None,
+            drift_seconds: None,
+            drift_at: None,
+            revision: 1,
+        }
+    }
+
+    #[test]
+    fn seals_open_where_they_belong_and_nowhere_else() {
+        let officer = Officer::generate().unwrap();
+        let recipient = officer.public().recipient;
+        let (escrow, entry) = (EscrowId::new(), EntryId::new());
+        let sealer = Sealer::begin(escrow, 1, [recipient.as_str()]).unwrap();
+        let key = wrap::unwrap(&sealer.row(0).wrap, officer.keys(), SESSIONS.key).unwrap();
+        let stranger = Officer::generate().unwrap();
+        assert!(matches!(
+            wrap::unwrap(&sealer.row(0).wrap, stranger.keys(), SESSIONS.key),
+            Err(EscrowError::NotWrapped { key: "session key" })
+        ));
+        let record = record(b"12345678901234567890");
+        let row = sealed(&sealer, entry, &record);
+        let opened = open(&row, entry, &escrow, &key).unwrap();
+        assert_eq!(
+            (opened.seed, opened.identity, opened.params),
+            (record.seed.clone(), record.identity, record.params)
+        );
+        assert_eq!(opened.origin, Origin::Given);
+
+        let broken = |row: &EntryRow, escrow: &EscrowId, key: &Key| {
+            matches!(open(row, entry, escrow, key), Err(EscrowError::SealBroken { .. }))
+        };
+        assert!(broken(&row, &EscrowId::new(), &key));
+        assert!(broken(&row, &escrow, &wrap::generate().unwrap()));
+        let changes: [fn(&mut EntryRow); 6] = [
+            |row| row.id[15] ^= 1,
+            |row| row.session[0] ^= 1,
+            |row| row.nonce[0] ^= 1,
+            |row| row.ciphertext[0] ^= 1,
+            |row| row.format = 2,
+            |row| row.nonce.truncate(12),
+        ];
+        for change in changes {
+            let mut copy = row.clone();
+            change(&mut copy);
+            assert!(broken(&copy, &escrow, &key));
+        }
+        let differences: [(&str, fn(&mut EntryRow)); 7] = [
+            ("family", |row| row.family.push('x')),
+            ("serial", |row| row.serial.push('x')),
+            ("slot", |row| row.slot.push('x')),
+            ("algorithm", |row| row.algorithm = "sha1".into()),
+            ("digits", |row| row.digits = 6),
+            ("time_step", |row| row.time_step = 30),
+            ("origin", |row| row.origin = "again".into()),
+        ];
+        for (name, change) in differences {
+            let mut copy = row.clone();
+            change(&mut copy);
+            let error = open(&copy, entry, &escrow, &key).err().unwrap();
+            assert!(matches!(error, EscrowError::SealDiffers { column, .. } if column == name), "{error}");
+        }
+    }
+
+    #[test]
+    fn plaintexts_of_one_token_are_equally_long() {
+        let len = |seed: &[u8]| {
+            let record = record(seed);
+            encode(&Reservation { record: &record, origin: Origin::Given, batch: None }).len()
+        };
+        assert_eq!(len(&[1]), len(&[1; 128]));
+    }
+
+    #[test]
+    fn plaintexts_that_nobody_wrote_are_refused() {
+        let record = record(b"12345678901234567890");
+        let good = encode(&Reservation { record: &record, origin: Origin::Generated, batch: None });
+        assert!(decode(&good).is_some());
+        for len in 0..good.len() {
+            assert!(decode(&good[..len]).is_none(), "{len}");
+        }
+        for (place, value) in [(0, 2), (1, 0), (1, 129), (1, 255), (100, 1), (130, 255)] {
+            let mut changed = good.to_vec();
+            changed[place] = value;
+            assert!(decode(&changed).is_none(), "{place}");
+        }
+        let longer = [good.as_slice(), &[0]].concat();
+        assert!(decode(&longer).is_none());
+    }
+
+    /// The format that stores on disk have: an old seal must open for ever.
+    #[test]
+    fn the_plaintext_of_version_1_stays() {
+        let record = record(b"12345678901234567890");
+        let text = encode(&Reservation { record: &record, origin: Origin::Again, batch: None });
+        let mut expected = [&[1, 20], b"12345678901234567890".as_slice(), &[0; 108]].concat();
+        expected.extend(b"\x06molto2\x07M-00012\x08ACME:bob\x03\x08\x00\x00\x00\x3c\x03");
+        assert_eq!(text.as_slice(), expected);
+    }
+}

@@ -9,7 +9,7 @@ use crate::audit::{self, Verified, WrapTable};
 use crate::escrow::PAGE;
 use crate::roster::Trust;
 use crate::store::{ChainHead, EventRow, View, WrapRow};
-use crate::{CheckReport, EscrowError, EscrowId, EventFilter, EventId, EventKind, Finding};
+use crate::{CheckReport, EscrowError, EscrowId, EventFilter, EventId, EventKind, Finding, WriterId};
 
 /// What the verified events say of rows that are not entries.
 pub(super) struct Chains {
@@ -124,13 +124,18 @@ impl Link {
             *self = Self { writer: event.writer_number, head: ChainHead::default(), roster: 0 };
         }
         let mut problems = Vec::new();
-        if event.sequence != self.head.sequence + 1 {
-            problems.push(format!("events {} to {} before it are missing", self.head.sequence + 1, event.sequence - 1));
-        } else if event.previous != self.head.hash {
-            problems.push("it does not follow the event before it".into());
+        let expected = self.head.sequence + 1;
+        if event.sequence > expected {
+            let problem = match event.sequence - 1 {
+                last if last == expected => "it is missing".to_owned(),
+                last => format!("it and those up to {last} are missing"),
+            };
+            report.findings.push(finding_at(event, expected, problem));
+        } else if event.sequence < expected || event.previous != self.head.hash {
+            problems.push("it does not follow the event before it".to_owned());
         }
         if event.roster < self.roster {
-            problems.push("it goes back to an older roster".into());
+            problems.push("it goes back to an older roster".to_owned());
         }
         for (touch, position) in event.touched.iter().zip(1..) {
             if touch.position != position {
@@ -145,8 +150,13 @@ impl Link {
 }
 
 fn finding_of(event: &EventRow, problem: impl Into<String>) -> Finding {
-    match (crate::WriterId::from_slice(&event.writer), u64::try_from(event.sequence)) {
+    finding_at(event, event.sequence, problem)
+}
+
+/// A finding at some place of the chain that an event belongs to.
+fn finding_at(event: &EventRow, sequence: i64, problem: impl Into<String>) -> Finding {
+    match (WriterId::from_slice(&event.writer), u64::try_from(sequence)) {
         (Some(writer), Ok(sequence)) => event_finding(EventId { writer, sequence }, problem),
-        _ => finding("events", format!("{}/{}", event.writer_number, event.sequence), None, problem),
+        _ => finding("events", format!("{}/{sequence}", event.writer_number), None, problem),
     }
 }

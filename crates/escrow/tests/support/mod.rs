@@ -1,0 +1,89 @@
+//! A home with an escrow in it.
+#![allow(dead_code, clippy::unwrap_used, reason = "each test uses its own part, and may fail")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use oathburn_escrow::*;
+use oathburn_oath::{FamilyId, FixedClock, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, TotpParams, UnixTime};
+use tempfile::TempDir;
+
+pub(crate) const NOW: UnixTime = UnixTime::new(1_800_000_000);
+
+pub(crate) struct Home {
+    pub(crate) folder: TempDir,
+    pub(crate) officer: Officer,
+}
+
+pub(crate) fn who() -> Writer {
+    Writer { operator: Some("alice".into()), uid: 1000, host: "desk-7".into() }
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        let home = Self { folder: tempfile::tempdir().unwrap(), officer: Officer::generate().unwrap() };
+        Escrow::init(&home.url(), &home.officer, &home.station(), &home.pins(), &who(), &FixedClock(NOW)).unwrap();
+        home
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn url(&self) -> StoreUrl {
+        StoreUrl::sqlite(self.path("escrow.db"))
+    }
+
+    pub(crate) fn pins(&self) -> Pins {
+        Pins::new(self.path("pins"))
+    }
+
+    pub(crate) fn station(&self) -> StationKey {
+        StationKey::load_or_create(&self.path("keys/station.key")).unwrap()
+    }
+
+    pub(crate) fn open(&self) -> Escrow {
+        self.open_at(NOW.offset(60))
+    }
+
+    pub(crate) fn open_at(&self, time: UnixTime) -> Escrow {
+        Escrow::open(&self.url(), self.station(), &self.pins(), who(), Arc::new(FixedClock(time))).unwrap()
+    }
+
+    pub(crate) fn try_open(&self) -> Result<Escrow, EscrowError> {
+        Escrow::open(&self.url(), self.station(), &self.pins(), who(), Arc::new(FixedClock(NOW.offset(60))))
+    }
+
+    /// The officer once more: an opener takes one over.
+    pub(crate) fn officer(&self) -> Officer {
+        let path = self.path("officer.key");
+        if !path.exists() {
+            self.officer.create_file(&path, None).unwrap();
+        }
+        Officer::load(&path, None).unwrap()
+    }
+}
+
+pub(crate) fn identity(serial: &str) -> TokenIdentity {
+    TokenIdentity {
+        family: FamilyId::new("token2-single").unwrap(),
+        serial: SerialNumber::new(serial).unwrap(),
+        slot: Slot::SINGLE,
+    }
+}
+
+pub(crate) fn record(serial: &str, seed: &[u8]) -> TokenRecord {
+    TokenRecord {
+        identity: identity(serial),
+        params: TotpParams::default(),
+        seed: Seed::new(seed.to_vec()).unwrap(),
+        model: None,
+        upn: Some(format!("{serial}@example.com")),
+        issuer: None,
+    }
+}
+
+pub(crate) fn reserve(escrow: &Escrow, serial: &str, seed: &[u8]) -> EntryId {
+    let record = record(serial, seed);
+    escrow.reserve(&Reservation { record: &record, origin: Origin::Given, batch: None }).unwrap()
+}

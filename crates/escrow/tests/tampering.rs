@@ -1,0 +1,439 @@
+//! A hostile writer of the database changes, deletes, adds and swaps: every time it is found and named.
+
+mod support;
+
+use std::fmt::Write as _;
+use std::fs;
+
+use oathburn_escrow::*;
+use oathburn_oath::Remedy;
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+use support::*;
+
+/// A store in which every table has rows and every column values.
+fn complete() -> (Home, Vec<u8>) {
+    let home = Home::new();
+    let escrow = home.open();
+    let mut one = record("0001", b"12345678901234567890");
+    (one.model, one.issuer) = (Some("C302-i".into()), Some("Entra".into()));
+    let reservation = Reservation { record: &one, origin: Origin::Generated, batch: Some(BatchId::new()) };
+    let first = escrow.reserve(&reservation).unwrap();
+    escrow.mark_programmed(first, &Programmed { drift_seconds: Some(-2), ..Programmed::default() }).unwrap();
+    escrow.note_verified(first, Facts::new()).unwrap();
+    let again = Reservation { origin: Origin::Again, ..reservation };
+    let second = home.open().reserve(&again).unwrap();
+    escrow.mark_unknown(second, Facts::new()).unwrap();
+    escrow.mark_programmed(second, &Programmed { drift_seconds: Some(1), ..Programmed::default() }).unwrap();
+    let records = [record("0002", b"seed of an imported token"), record("0003", b"seed of another one")];
+    let imports = records.each_ref().map(|record| Reservation { record, origin: Origin::Imported, batch: None });
+    let imported = escrow.import(&imports, Facts::new().with("file", "tokens.csv")).unwrap();
+    escrow.assign(imported[0], Some("bob@example.com"), None, Some("new hire")).unwrap();
+    escrow.unassign(imported[1], None).unwrap();
+    escrow.retire(imported[1], Some("lost")).unwrap();
+    let opener = escrow.opener(home.officer()).unwrap();
+    opener.open(&escrow.entry(&second.to_string()).unwrap(), &Disclosure::new(Purpose::Reveal)).unwrap();
+    assert_eq!(escrow.check(Some(&home.officer)).unwrap().findings, []);
+    drop((escrow, opener));
+    let bytes = fs::read(home.path("escrow.db")).unwrap();
+    assert!(!home.path("escrow.db-wal").exists());
+    (home, bytes)
+}
+
+/// A table with its rows, read as they are.
+struct Table {
+    name: String,
+    columns: Vec<String>,
+    key: Vec<usize>,
+    rows: Vec<Vec<Value>>,
+}
+
+fn tables(connection: &Connection) -> Vec<Table> {
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name";
+    let names: Vec<String> =
+        connection.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    names.into_iter().map(|name| table(connection, name)).collect()
+}
+
+fn table(connection: &Connection, name: String) -> Table {
+    let mut info = connection.prepare(&format!("PRAGMA table_info({name})")).unwrap();
+    let columns: Vec<(String, i64)> =
+        info.query_map([], |row| Ok((row.get(1)?, row.get(5)?))).unwrap().map(Result::unwrap).collect();
+    let key = (0..columns.len()).filter(|&index| columns[index].1 > 0).collect();
+    let columns: Vec<_> = columns.into_iter().map(|(name, _)| name).collect();
+    let mut all = connection.prepare(&format!("SELECT * FROM {name}")).unwrap();
+    let row = |row: &rusqlite::Row<'_>| (0..columns.len()).map(|index| row.get(index)).collect();
+    let rows = all.query_map([], row).unwrap().map(Result::unwrap).collect();
+    Table { name, columns, key, rows }
+}
+
+impl Table {
+    /// The condition that finds a row.
+    fn finds(&self, row: &[Value]) -> (String, Vec<Value>) {
+        let terms: Vec<_> = self.key.iter().map(|&index| format!("{} = ?", self.columns[index])).collect();
+        (terms.join(" AND "), self.key.iter().map(|&index| row[index].clone()).collect())
+    }
+
+    fn update(&self, connection: &Connection, row: &[Value], column: usize, value: &Value) {
+        let (condition, key) = self.finds(row);
+        let sql = format!("UPDATE {} SET {} = ? WHERE {condition}", self.name, self.columns[column]);
+        let values = std::iter::once(value.clone()).chain(key);
+        assert_eq!(connection.execute(&sql, params_from_iter(values)).unwrap(), 1, "{sql}");
+    }
+
+    fn delete(&self, connection: &Connection, row: &[Value]) {
+        let (condition, key) = self.finds(row);
+        let sql = format!("DELETE FROM {} WHERE {condition}", self.name);
+        assert_eq!(connection.execute(&sql, params_from_iter(key)).unwrap(), 1, "{sql}");
+    }
+
+    fn insert(&self, connection: &Connection, row: Vec<Value>) {
+        let places = vec!["?"; row.len()].join(", ");
+        let sql = format!("INSERT INTO {} VALUES ({places})", self.name);
+        assert_eq!(connection.execute(&sql, params_from_iter(row)).unwrap(), 1, "{sql}");
+    }
+
+    fn column(&self, name: &str) -> usize {
+        self.columns.iter().position(|column| column == name).unwrap()
+    }
+}
+
+/// Another value of the same type.
+fn other(value: &Value) -> Value {
+    match value {
+        Value::Null => Value::Integer(7),
+        Value::Integer(number) => Value::Integer(number + 1000),
+        Value::Text(text) => Value::Text(format!("{text}x")),
+        Value::Blob(bytes) => {
+            let mut bytes = bytes.clone();
+            if let Some(last) = bytes.last_mut() {
+                *last ^= 1;
+            }
+            Value::Blob(bytes)
+        }
+        Value::Real(_) => panic!("no column holds one"),
+    }
+}
+
+/// A database as the hostile writer uses it: nothing of the schema stops him.
+fn hostile(home: &Home, bytes: &[u8]) -> Connection {
+    for name in ["escrow.db-wal", "escrow.db-shm"] {
+        let _ = fs::remove_file(home.path(name));
+    }
+    fs::write(home.path("escrow.db"), bytes).unwrap();
+    let connection = Connection::open(home.path("escrow.db")).unwrap();
+    connection.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;").unwrap();
+    connection
+}
+
+/// What is found: by opening, or else by checking.
+enum Found {
+    Refused(EscrowError),
+    Findings(Vec<Finding>),
+}
+
+fn found(home: &Home, officer: Option<&Officer>) -> Found {
+    let escrow = match home.try_open() {
+        Ok(escrow) => escrow,
+        Err(error) => return Found::Refused(error),
+    };
+    let mut findings = escrow.check(officer).unwrap().findings;
+    findings.extend(escrow.verify_events().unwrap());
+    Found::Findings(findings)
+}
+
+/// Whether the row, as it was or as it became, is named.
+fn is_named(found: &Found, table: &Table, rows: &[&[Value]]) -> bool {
+    let findings = match found {
+        Found::Refused(error) => {
+            let expected = ["escrow-other", "store-damaged", "roster-forged", "roster-older"];
+            return ["escrow", "rosters"].contains(&table.name.as_str()) && expected.contains(&error.code());
+        }
+        Found::Findings(findings) => findings,
+    };
+    let mut names = Vec::new();
+    for row in rows {
+        for (column, value) in table.columns.iter().zip(*row) {
+            match value {
+                Value::Blob(id) if id.len() == 16 => names.push(EntryId::from_slice(id).unwrap().to_string()),
+                Value::Integer(number) if ["id", "version"].contains(&column.as_str()) => {
+                    names.push(number.to_string())
+                }
+                _ => {}
+            }
+        }
+        if ["events", "event_entries"].contains(&table.name.as_str()) {
+            if let Value::Integer(sequence) = row[table.column("sequence")] {
+                names.push(format!("/{sequence}"));
+            }
+        }
+    }
+    // What names an event names what belongs to it, and the other way round.
+    let related: &[&str] = match table.name.as_str() {
+        "event_entries" => &["event_entries", "events", "entries"],
+        "events" => &["events", "event_entries"],
+        "writers" => &["writers", "events"],
+        name => &[name],
+    };
+    findings.iter().any(|finding| {
+        let text = finding.to_string();
+        related.contains(&finding.table) && (table.name == "writers" || names.iter().any(|name| text.contains(name)))
+    })
+}
+
+fn describe(found: &Found) -> String {
+    match found {
+        Found::Refused(error) => format!("refused: {error}"),
+        Found::Findings(findings) => findings.iter().fold(String::new(), |mut text, finding| {
+            let _ = writeln!(text, "  {finding}");
+            text
+        }),
+    }
+}
+
+#[test]
+fn a_changed_value_in_any_column_of_any_row_is_found_and_named() {
+    let (home, bytes) = complete();
+    let mut changes = 0;
+    let tables = tables(&hostile(&home, &bytes));
+    assert_eq!(tables.len(), 8);
+    for table in &tables {
+        assert!(!table.rows.is_empty(), "{}", table.name);
+        for row in &table.rows {
+            for (column, value) in row.iter().enumerate() {
+                let mut candidates = vec![other(value)];
+                if table.columns[column] != "facts" && *value == Value::Null {
+                    // A text column refuses a number silently: it becomes a text.
+                    candidates = vec![Value::Text("7".into())];
+                }
+                if let (Value::Null, true) = (value, ["batch", "digest"].contains(&table.columns[column].as_str())) {
+                    candidates = vec![Value::Blob(vec![7; 16])];
+                }
+                if let (Value::Null, true) = (value, table.columns[column].ends_with("_at")) {
+                    candidates = vec![Value::Integer(7)];
+                }
+                if *value == Value::Null && table.columns[column] == "drift_seconds" {
+                    candidates = vec![Value::Integer(0)];
+                }
+                for candidate in candidates {
+                    let connection = hostile(&home, &bytes);
+                    table.update(&connection, row, column, &candidate);
+                    drop(connection);
+                    let mut changed = row.clone();
+                    changed[column] = candidate;
+                    let found = found(&home, Some(&home.officer));
+                    assert!(
+                        is_named(&found, table, &[row, &changed]),
+                        "{}.{} of {row:?} is not named:\n{}",
+                        table.name,
+                        table.columns[column],
+                        describe(&found)
+                    );
+                    changes += 1;
+                }
+            }
+        }
+    }
+    assert!(changes > 300, "{changes}");
+}
+
+#[test]
+fn columns_set_to_null_are_found() {
+    let (home, bytes) = complete();
+    let all = tables(&hostile(&home, &bytes));
+    for table in all {
+        for row in &table.rows {
+            for column in (0..row.len()).filter(|&column| row[column] != Value::Null) {
+                let connection = hostile(&home, &bytes);
+                let (condition, key) = table.finds(row);
+                let sql = format!("UPDATE {} SET {} = NULL WHERE {condition}", table.name, table.columns[column]);
+                if connection.execute(&sql, params_from_iter(key)).is_err() {
+                    // A column that is never null.
+                    continue;
+                }
+                drop(connection);
+                let found = found(&home, None);
+                assert!(is_named(&found, &table, &[row]), "{sql} of {row:?}:\n{}", describe(&found));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_deleted_row_is_found_and_named() {
+    let (home, bytes) = complete();
+    let all = tables(&hostile(&home, &bytes));
+    for table in all {
+        for row in &table.rows {
+            let connection = hostile(&home, &bytes);
+            table.delete(&connection, row);
+            drop(connection);
+            for officer in [None, Some(&home.officer)] {
+                let found = found(&home, officer);
+                assert!(is_named(&found, &table, &[row]), "{} {row:?}:\n{}", table.name, describe(&found));
+            }
+        }
+    }
+}
+
+#[test]
+fn values_swapped_between_rows_are_found_and_named() {
+    let (home, bytes) = complete();
+    let all = tables(&hostile(&home, &bytes));
+    for table in all {
+        for pair in table.rows.windows(2) {
+            let [one, two] = pair else { unreachable!() };
+            let differing = (0..one.len()).filter(|&column| one[column] != two[column]);
+            for column in differing.filter(|column| !table.key.contains(column)) {
+                let connection = hostile(&home, &bytes);
+                if !matches!(one[column], Value::Null) {
+                    table.update(&connection, one, column, &other(&one[column]));
+                }
+                table.update(&connection, two, column, &one[column]);
+                table.update(&connection, one, column, &two[column]);
+                drop(connection);
+                let found = found(&home, None);
+                let name = &table.columns[column];
+                assert!(is_named(&found, &table, &[one, two]), "{}.{name}:\n{}", table.name, describe(&found));
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_that_change_their_places_are_found_and_named() {
+    let (home, bytes) = complete();
+    let all = tables(&hostile(&home, &bytes));
+    for table in all {
+        for pair in table.rows.windows(2) {
+            let [one, two] = pair else { unreachable!() };
+            let connection = hostile(&home, &bytes);
+            table.delete(&connection, one);
+            table.delete(&connection, two);
+            let (mut first, mut second) = (one.clone(), two.clone());
+            for &index in &table.key {
+                std::mem::swap(&mut first[index], &mut second[index]);
+            }
+            table.insert(&connection, first);
+            table.insert(&connection, second);
+            drop(connection);
+            let found = found(&home, None);
+            assert!(is_named(&found, &table, &[one, two]), "{} {one:?}:\n{}", table.name, describe(&found));
+        }
+    }
+}
+
+#[test]
+fn an_added_row_is_found_and_named() {
+    let (home, bytes) = complete();
+    let all = tables(&hostile(&home, &bytes));
+    for table in all {
+        for row in &table.rows {
+            let connection = hostile(&home, &bytes);
+            let mut copy = row.clone();
+            for &index in &table.key {
+                copy[index] = other(&copy[index]);
+            }
+            // Columns that must differ.
+            for unique in ["hash", "key"] {
+                if let Some(index) = table.columns.iter().position(|column| column == unique) {
+                    copy[index] = other(&copy[index]);
+                }
+            }
+            table.insert(&connection, copy.clone());
+            drop(connection);
+            let found = found(&home, None);
+            assert!(is_named(&found, &table, &[row, &copy]), "{} {copy:?}:\n{}", table.name, describe(&found));
+        }
+    }
+}
+
+#[test]
+fn changes_of_the_schema_are_found() {
+    let (home, bytes) = complete();
+    for sql in [
+        "CREATE TRIGGER spy AFTER INSERT ON entries BEGIN UPDATE entries SET upn = 'x' WHERE id = NEW.id; END",
+        "CREATE TABLE more (a)",
+        "CREATE VIEW more AS SELECT * FROM entries",
+        "DROP INDEX entries_by_tag",
+        "ALTER TABLE entries ADD COLUMN more TEXT",
+    ] {
+        let connection = hostile(&home, &bytes);
+        connection.execute_batch(sql).unwrap();
+        drop(connection);
+        let Found::Findings(findings) = found(&home, None) else { panic!("{sql}") };
+        assert!(findings.iter().any(|finding| finding.table == "sqlite_schema"), "{sql}");
+    }
+}
+
+#[test]
+fn a_changed_entry_is_not_opened_and_nothing_is_noted() {
+    let (home, bytes) = complete();
+    let tables = tables(&hostile(&home, &bytes));
+    let entries = tables.iter().find(|table| table.name == "entries").unwrap();
+    let row = &entries.rows[1];
+    for (column, name) in entries.columns.iter().enumerate().skip(1) {
+        let connection = hostile(&home, &bytes);
+        let value = if row[column] == Value::Null { Value::Text("7".into()) } else { other(&row[column]) };
+        entries.update(&connection, row, column, &value);
+        drop(connection);
+        let escrow = home.open();
+        let before = escrow.events(&EventFilter::default()).unwrap().len();
+        let Value::Blob(id) = &row[0] else { panic!("ids are blobs") };
+        let id = EntryId::from_slice(id).unwrap();
+        // A list may show what was changed; opening must not follow it.
+        let opener = escrow.opener(home.officer()).unwrap();
+        let result = match escrow.entry(&id.to_string()) {
+            Ok(entry) => opener.open(&entry, &Disclosure::new(Purpose::Reveal)),
+            Err(error) => Err(error),
+        };
+        assert_eq!(result.unwrap_err().code(), "store-damaged", "{name}");
+        assert_eq!(escrow.events(&EventFilter::default()).unwrap().len(), before, "{name}");
+    }
+}
+
+#[test]
+fn a_session_of_a_stranger_is_not_opened() {
+    let (home, bytes) = complete();
+    // The hostile writer wraps a key of his own to the officer, whose recipient everybody knows.
+    let recipient: age::x25519::Recipient = home.officer.public().recipient.parse().unwrap();
+    let wrap = age::encrypt(&recipient, &[7; 32]).unwrap();
+    let connection = hostile(&home, &bytes);
+    connection.execute("UPDATE sessions SET wrap = ?1", [wrap]).unwrap();
+    drop(connection);
+    let escrow = home.open();
+    let entry = &escrow.entries(&Filter::default()).unwrap()[0];
+    let opener = escrow.opener(home.officer()).unwrap();
+    let error = opener.open(entry, &Disclosure::new(Purpose::Reveal)).unwrap_err();
+    assert!(matches!(error, EscrowError::Damaged { table: "sessions", .. }), "{error}");
+}
+
+#[test]
+fn seeds_are_not_tagged_under_the_key_of_a_stranger() {
+    let (home, bytes) = complete();
+    let recipient: age::x25519::Recipient = home.station().public().recipient.parse().unwrap();
+    let wrap = age::encrypt(&recipient, &[7; 32]).unwrap();
+    let connection = hostile(&home, &bytes);
+    connection.execute("UPDATE duplicate_keys SET wrap = ?1", [wrap]).unwrap();
+    drop(connection);
+    let record = record("0009", b"another seed");
+    let reservation = Reservation { record: &record, origin: Origin::Given, batch: None };
+    let error = home.open().reserve(&reservation).unwrap_err();
+    assert!(matches!(error, EscrowError::Damaged { table: "duplicate_keys", .. }), "{error}");
+}
+
+#[test]
+fn another_escrow_at_the_same_place_is_refused() {
+    let (home, bytes) = complete();
+    let other = Home::new();
+    fs::copy(other.path("escrow.db"), home.path("escrow.db")).unwrap();
+    assert_eq!(home.try_open().err().unwrap().code(), "escrow-other");
+    // The same escrow id on a foreign roster is as little use.
+    let connection = Connection::open(home.path("escrow.db")).unwrap();
+    let id: Vec<u8> = Connection::open_in_memory()
+        .and_then(|_| hostile(&other, &bytes).query_row("SELECT id FROM escrow", [], |row| row.get(0)))
+        .unwrap();
+    connection.execute("UPDATE escrow SET id = ?1", [id]).unwrap();
+    drop(connection);
+    assert_eq!(home.try_open().err().unwrap().code(), "roster-forged");
+}
