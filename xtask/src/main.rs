@@ -2,9 +2,13 @@
 #![expect(clippy::print_stdout, reason = "tasks talk to people and to continuous integration")]
 #![expect(clippy::print_stderr, reason = "what goes wrong is said on standard error")]
 
+mod bench;
+mod demo;
+mod emulator;
 mod failure;
 mod needs;
 mod paint;
+mod picture;
 mod place;
 mod setup;
 mod test;
@@ -30,7 +34,10 @@ const TASKS: &[Task] = &[
         about: "install what building and testing need (--check only says what is missing)",
         run: setup::run,
     },
+    Task { name: "demo", arguments: "", about: "burn an emulated token, from beginning to end", run: demo::run },
+    Task { name: "picture", arguments: "", about: "draw docs/demo.svg from a real run", run: picture::run },
     Task { name: "test", arguments: "", about: "set up, then format, lint, docs and every test", run: test::run },
+    Task { name: "bench", arguments: "", about: "our cost beside the bare work, release build", run: bench::run },
 ];
 
 fn main() -> ExitCode {

@@ -15,6 +15,13 @@ pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
 pub(crate) struct Paint(bool);
 
 impl Paint {
+    /// Colours, whoever looks.
+    pub(crate) const ON: Self = Self(true);
+
+    pub(crate) const fn is_on(self) -> bool {
+        self.0
+    }
+
     pub(crate) fn of_stdout() -> Self {
         Self(stdout().is_terminal() && wanted())
     }

@@ -16,6 +16,14 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
+/// A program that this workspace builds, in `debug` or `release`.
+pub(crate) fn built(profile: &str, name: &str) -> PathBuf {
+    let own = env::current_exe().ok();
+    // We lie in TARGET/debug ourselves, wherever that is.
+    let target = own.as_deref().and_then(Path::parent).and_then(Path::parent);
+    target.map_or_else(|| root().join("target"), Path::to_owned).join(profile).join(name)
+}
+
 /// The file of a program: in the search path, or among the system's, where services are kept from users' sight.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();

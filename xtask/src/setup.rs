@@ -14,7 +14,11 @@ const APT_GET: &str = "apt-get";
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     match arguments {
-        [] => ensure(),
+        [] => {
+            ensure()?;
+            println!("everything is in place");
+            Ok(())
+        }
         [only] if only == "--check" => check(),
         _ => Err(Failure::usage("setup takes --check or nothing")),
     }
@@ -36,7 +40,7 @@ fn check() -> Result<(), Failure> {
     if complete { Ok(()) } else { Err(Failure::new("something is missing; `cargo xtask setup` brings it")) }
 }
 
-/// Brings what is missing.
+/// Brings what is missing; without a word when nothing is.
 pub(crate) fn ensure() -> Result<(), Failure> {
     let missing: Vec<_> = NEEDS.iter().filter(|need| !need.is_met()).collect();
     if !missing.is_empty() {
@@ -53,7 +57,6 @@ pub(crate) fn ensure() -> Result<(), Failure> {
         println!("fetching: {} (unpacked below target/vpcd, never installed)", vpcd::PACKAGE);
         vpcd::fetch()?;
     }
-    println!("everything is in place");
     Ok(())
 }
 

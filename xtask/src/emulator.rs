@@ -1,0 +1,100 @@
+//! A token and a reader that are none, behind the real PC/SC service, for demo and bench.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::failure::{Failure, While as _};
+
+/// A model whose seed is erased when its clock is set: the more demanding kind.
+pub(crate) const SERIAL: &str = "8659622000001";
+
+/// A running `emulate` with one token on one reader. When this process ends, however it ends, so does the emulator,
+/// and its folder goes with it.
+pub(crate) struct Emulator {
+    child: Child,
+    /// The emulator runs until this is closed.
+    alive: Option<ChildStdin>,
+    control: BufReader<UnixStream>,
+    socket: PathBuf,
+    home: PathBuf,
+}
+
+impl Emulator {
+    /// Starts `program` and puts a fresh token on its reader.
+    pub(crate) fn start(program: &Path) -> Result<Self, Failure> {
+        let mut child = Command::new(program)
+            .args(["--readers", "1", "--until-eof"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .while_doing(format_args!("start {}", program.display()))?;
+        let alive = child.stdin.take();
+        let ready = answer(&mut BufReader::new(child.stdout.take().expect("it was asked for")))?;
+        let path = |name: &str| ready[name].as_str().map(PathBuf::from);
+        let (Some(socket), Some(control)) = (path("socket"), path("control")) else {
+            return Err(Failure::new(format!("the emulator did not start: {}", reason(&ready))));
+        };
+        let control = BufReader::new(UnixStream::connect(control).while_doing("reach the emulator")?);
+        // In the emulator's own folder, which it removes whatever happens to us.
+        let home = socket.with_file_name("home");
+        fs::create_dir(&home).while_doing("make a home")?;
+        let mut emulator = Self { child, alive, control, socket, home };
+        emulator.ask(&format!("insert 0 token2-single serial={SERIAL}"))?;
+        Ok(emulator)
+    }
+
+    /// Sends one line of the control protocol.
+    pub(crate) fn ask(&mut self, line: &str) -> Result<Value, Failure> {
+        writeln!(self.control.get_mut(), "{line}").while_doing("reach the emulator")?;
+        let answer = answer(&mut self.control)?;
+        if answer["ok"] == true {
+            Ok(answer)
+        } else {
+            Err(Failure::new(format!("the emulator refused `{line}`: {}", reason(&answer))))
+        }
+    }
+
+    /// What the token's display shows.
+    pub(crate) fn display(&mut self) -> Result<String, Failure> {
+        let answer = self.ask("display 0")?;
+        answer["code"].as_str().map(str::to_owned).ok_or_else(|| Failure::new("the token's display is dark"))
+    }
+
+    /// A program that sees the emulated reader and a home of its own, and nothing of this machine's.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env("PCSCLITE_CSOCK_NAME", &self.socket).env("HOME", &self.home).env("XDG_DATA_HOME", &self.home);
+        for name in ["OATHBURN_STORE", "OATHBURN_IDENTITY", "OATHBURN_READER", "RUST_LOG"] {
+            command.env_remove(name);
+        }
+        command.stdin(Stdio::null());
+        command
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.alive = None;
+        // It ends by itself now; if waiting fails there is nothing to wait for.
+        let _ = self.child.wait();
+    }
+}
+
+/// One line of JSON.
+fn answer(lines: &mut BufReader<impl Read>) -> Result<Value, Failure> {
+    let mut line = String::new();
+    lines.read_line(&mut line).while_doing("hear from the emulator")?;
+    serde_json::from_str(&line).while_doing("understand the emulator")
+}
+
+/// Why, and what can be done, in the emulator's words.
+fn reason(answer: &Value) -> String {
+    let word = |name: &str| answer[name].as_str().unwrap_or_default();
+    format!("{}\n{}", word("error"), word("remedy")).trim_end().to_owned()
+}
