@@ -328,3 +328,81 @@ fn id_range(text: &str) -> Option<([u8; 16], [u8; 16])> {
     };
     Some((bound("0")?, bound("f")?))
 }
+
+#[cfg(test)]
+mod tests {
+    use oathburn_oath::{
+        FamilyId, FixedClock, Remedy, SerialNumber, Slot, TokenIdentity, TokenRecord, TotpParams, UnixTime,
+    };
+
+    use super::*;
+    use crate::{Disclosure, Origin, Purpose, Reservation};
+
+    #[test]
+    fn prefixes_of_ids_are_ranges() {
+        let range = |text| id_range(text).map(|(low, high)| (low[0], low[15], high[0], high[15]));
+        assert_eq!(range("0"), Some((0x00, 0x00, 0x0f, 0xff)));
+        assert_eq!(range("7A-"), Some((0x7a, 0x00, 0x7a, 0xff)));
+        for none in ["", "-", "g", "é", "000000000000000000000000000000000"] {
+            assert_eq!(range(none), None, "{none:?}");
+        }
+    }
+
+    /// A second version of the roster, signed while the escrow is open: the next seal is for the new officer too.
+    #[test]
+    fn a_new_roster_is_followed_while_the_escrow_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let (alice, bob) = (Officer::generate().unwrap(), Officer::generate().unwrap());
+        let url = StoreUrl::sqlite(folder.path().join("escrow.db"));
+        let pins = Pins::new(folder.path().join("pins"));
+        let who = Writer { operator: None, uid: 0, host: "desk".into() };
+        let clock = Arc::new(FixedClock(UnixTime::new(1)));
+        let station = || StationKey::load_or_create(&folder.path().join("station.key")).unwrap();
+        Escrow::init(&url, &alice, &station(), &pins, &who, &*clock).unwrap();
+        let open = || Escrow::open(&url, station(), &pins, who.clone(), clock.clone()).unwrap();
+        let escrow = open();
+        let record = TokenRecord {
+            identity: TokenIdentity {
+                family: FamilyId::new("token2-single").unwrap(),
+                serial: SerialNumber::new("1").unwrap(),
+                slot: Slot::SINGLE,
+            },
+            params: TotpParams::default(),
+            seed: Seed::new(b"12345678901234567890".to_vec()).unwrap(),
+            model: None,
+            upn: None,
+            issuer: None,
+        };
+        let reservation = Reservation { record: &record, origin: Origin::Given, batch: None };
+        let before = escrow.reserve(&reservation).unwrap();
+
+        let trust = escrow.inner.trust();
+        let mut officers = trust.latest().officers.clone();
+        officers.push(Member { label: "bob".into(), keys: bob.public() });
+        let stations = &trust.latest().stations;
+        let (roster, row) =
+            Roster::sign(escrow.id(), Some(trust.latest()), UnixTime::new(2), &officers, stations, alice.keys());
+        let other = open();
+        let sign = |_: &dyn View| {
+            let events = vec![roster_signed(&roster)];
+            Ok(Draft { rosters: vec![row.clone()], events, ..Draft::default() })
+        };
+        other.inner.commit(&trust, alice.keys(), &mut { sign }).unwrap();
+
+        let after = escrow.reserve(&reservation).unwrap();
+        assert_eq!(escrow.roster().version, 2);
+        let opener = open().opener(bob).unwrap();
+        let entry = |id: EntryId| escrow.entry(&id.to_string()).unwrap();
+        let disclosure = Disclosure::new(Purpose::Reveal);
+        assert_eq!(opener.open(&entry(after), &disclosure).unwrap().seed, record.seed);
+        assert_eq!(opener.open(&entry(before), &disclosure).unwrap_err().code(), "key-not-wrapped");
+        assert_eq!(escrow.check(Some(&alice)).unwrap().findings, []);
+        // Whoever has seen the second version does not go back.
+        drop((escrow, other, opener));
+        let connection = rusqlite::Connection::open(folder.path().join("escrow.db")).unwrap();
+        connection.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM rosters WHERE version = 2").unwrap();
+        drop(connection);
+        let error = Escrow::open(&url, station(), &pins, who.clone(), clock.clone()).err().unwrap();
+        assert_eq!(error.code(), "roster-older");
+    }
+}

@@ -162,6 +162,8 @@ fn location(url: &StoreUrl) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use oathburn_oath::{Remedy, UnixTime};
 
     use super::*;
@@ -221,7 +223,6 @@ mod tests {
         let url = StoreUrl::sqlite(folder.path().join("escrow.db"));
         let [trust, _] = rosters(EscrowId::new());
         pins.follow(&url, &trust).unwrap();
-        use std::os::unix::fs::PermissionsExt;
         let file = pins.file_of(&url);
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         let good = fs::read_to_string(&file).unwrap();

@@ -214,6 +214,8 @@ mod tests {
     use crate::Officer;
     use crate::audit::SESSIONS;
 
+    type Change = fn(&mut EntryRow);
+
     fn record(seed: &[u8]) -> TokenRecord {
         TokenRecord {
             identity: TokenIdentity {
@@ -286,7 +288,7 @@ mod tests {
         };
         assert!(broken(&row, &EscrowId::new(), &key));
         assert!(broken(&row, &escrow, &wrap::generate().unwrap()));
-        let changes: [fn(&mut EntryRow); 6] = [
+        let changes: [Change; 6] = [
             |row| row.id[15] ^= 1,
             |row| row.session[0] ^= 1,
             |row| row.nonce[0] ^= 1,
@@ -299,7 +301,7 @@ mod tests {
             change(&mut copy);
             assert!(broken(&copy, &escrow, &key));
         }
-        let differences: [(&str, fn(&mut EntryRow)); 7] = [
+        let differences: [(&str, Change); 7] = [
             ("family", |row| row.family.push('x')),
             ("serial", |row| row.serial.push('x')),
             ("slot", |row| row.slot.push('x')),

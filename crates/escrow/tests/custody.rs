@@ -1,10 +1,13 @@
 //! The life of entries, from reservation to retirement.
+#![allow(clippy::unwrap_used, reason = "tests may fail")]
 
 mod support;
 
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
-use oathburn_escrow::*;
+use oathburn_escrow::{EntryState as S, *};
 use oathburn_oath::{Remedy, Seed, SerialNumber, Slot, UnixTime};
 use support::*;
 
@@ -68,7 +71,6 @@ fn programming_supersedes_what_was_on_the_token_before() {
 
     escrow.mark_programmed(third, &Programmed::default()).unwrap();
     let states = |ids: [EntryId; 5]| ids.map(|id| entry(&escrow, id).state);
-    use EntryState as S;
     assert_eq!(
         states([first, broken, other, third, younger]),
         [S::Superseded, S::Superseded, S::Reserved, S::Programmed, S::Reserved]
@@ -229,6 +231,26 @@ fn two_processes_write_the_same_chain() {
 }
 
 #[test]
+fn an_escrow_is_made_once() {
+    let home = Home::new();
+    let id = home.open().id();
+    let init = |officer: &Officer| {
+        Escrow::init(&home.url(), officer, &home.station(), &home.pins(), &who(), &oathburn_oath::FixedClock(NOW))
+    };
+    let other = Officer::generate().unwrap();
+    assert_eq!(init(&other).unwrap_err().code(), "store-exists");
+    assert_eq!(home.open().id(), id);
+    assert_eq!(home.open().roster().officers[0].keys, home.officer.public());
+    std::fs::remove_file(home.path("escrow.db")).unwrap();
+    assert_eq!(home.try_open().err().unwrap().code(), "store-missing");
+    // Making a new one at the same place is a decision to trust it.
+    let new = init(&other).unwrap();
+    assert_ne!(new, id);
+    assert_eq!(home.open().id(), new);
+    assert_eq!(home.open().opener(home.officer()).unwrap_err().code(), "officer-unknown");
+}
+
+#[test]
 fn a_reservation_outlives_a_killed_process() {
     let home = Home::new();
     let child = Command::new(std::env::current_exe().unwrap())
@@ -236,7 +258,7 @@ fn a_reservation_outlives_a_killed_process() {
         .env("ESCROW_TEST_HOME", home.folder.path())
         .output()
         .unwrap();
-    assert!(std::os::unix::process::ExitStatusExt::signal(&child.status) == Some(9), "{child:?}");
+    assert!(child.status.signal() == Some(9), "{child:?}");
     assert!(home.path("escrow.db-wal").exists());
     let escrow = home.open();
     let entries = escrow.entries(&Filter::default()).unwrap();
@@ -313,7 +335,6 @@ fn nothing_of_a_seed_lies_in_the_files() {
         // The search does find what is there.
         contains(&bytes, b"0001@example.com")
     };
-    use std::os::unix::fs::PermissionsExt;
     for name in ["escrow.db", "escrow.db-wal", "escrow.db-shm", "keys/station.key", "officer.key"] {
         let mode = std::fs::metadata(home.path(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{name}");

@@ -1,4 +1,5 @@
 //! Key files: made once, kept to oneself, read with suspicion.
+#![allow(clippy::unwrap_used, reason = "tests may fail")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,0 +1,73 @@
+//! Writes a small finished store into a folder: `cargo run -p oathburn-escrow --example fixture -- DIR`.
+//!
+//! One folder for each format lies below `fixtures/escrow`, so that later versions keep reading it. All seeds are
+//! test keys of RFC 6238, appendix B.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use oathburn_escrow::{
+    BatchId, Disclosure, Escrow, Facts, Officer, Origin, Pins, Programmed, Purpose, Reservation, StationKey, StoreUrl,
+    Writer,
+};
+use oathburn_oath::{
+    Algorithm, Digits, FamilyId, FixedClock, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, TotpParams, UnixTime,
+};
+
+fn record(serial: &str, slot: Slot, algorithm: Algorithm, len: usize) -> Result<TokenRecord, Box<dyn Error>> {
+    let family = if slot == Slot::SINGLE { "token2-single" } else { "molto2" };
+    Ok(TokenRecord {
+        identity: TokenIdentity { family: FamilyId::new(family)?, serial: SerialNumber::new(serial)?, slot },
+        params: TotpParams { algorithm, digits: Digits::SIX, ..TotpParams::default() },
+        seed: Seed::new(b"1234567890".repeat(7)[..len].to_vec())?,
+        model: Some("C302-i".into()),
+        upn: Some(format!("{serial}@example.com")),
+        issuer: None,
+    })
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = PathBuf::from(std::env::args_os().nth(1).ok_or("give the folder to write to")?);
+    std::fs::create_dir_all(&folder)?;
+    let officer = Officer::generate()?;
+    officer.create_file(&folder.join("officer.key"), None)?;
+    let station = StationKey::load_or_create(&folder.join("station.key"))?;
+    // Pins belong to a place: whoever reads the fixture pins it where it lies then.
+    let pins = tempfile::tempdir()?;
+    let pins = Pins::new(pins.path());
+    let url = StoreUrl::sqlite(folder.join("escrow.db"));
+    let who = Writer { operator: Some("alice".into()), uid: 1000, host: "desk-7".into() };
+    let clock = FixedClock(UnixTime::new(1_800_000_000));
+    Escrow::init(&url, &officer, &station, &pins, &who, &clock)?;
+    let escrow = Escrow::open(&url, station, &pins, who, Arc::new(clock))?;
+
+    let reserve =
+        |record: &TokenRecord, origin| escrow.reserve(&Reservation { record, origin, batch: Some(BatchId::new()) });
+    let first = record("865900001", Slot::SINGLE, Algorithm::Sha1, 20)?;
+    let replaced = reserve(&first, Origin::Generated)?;
+    escrow.mark_programmed(replaced, &Programmed::default())?;
+    let programmed = reserve(&first, Origin::Again)?;
+    let read_back = Programmed { model: Some("C302-i".into()), drift_seconds: Some(-2), facts: Facts::new() };
+    escrow.mark_programmed(programmed, &read_back)?;
+    escrow.note_verified(programmed, Facts::new().with("drift_steps", 0))?;
+    escrow.note_synced(programmed, 1, Facts::new())?;
+    escrow.assign(programmed, Some("bob@example.com"), Some("Entra"), Some("new hire"))?;
+    reserve(&record("865900002", Slot::SINGLE, Algorithm::Sha256, 32)?, Origin::Given)?;
+    let broken = reserve(&record("865900003", Slot::Number(7), Algorithm::Sha512, 64)?, Origin::Given)?;
+    escrow.mark_unknown(broken, Facts::new().with("step", "seed"))?;
+    let imports = [
+        record("865900004", Slot::SINGLE, Algorithm::Sha1, 20)?,
+        record("865900005", Slot::Name("ACME:carol".into()), Algorithm::Sha1, 20)?,
+    ];
+    let reservations = imports.each_ref().map(|record| Reservation { record, origin: Origin::Imported, batch: None });
+    let imported = escrow.import(&reservations, Facts::new().with("file", "tokens.csv"))?;
+    escrow.unassign(imported[0], None)?;
+    escrow.retire(imported[1], Some("lost"))?;
+    let opener = escrow.opener(Officer::load(&folder.join("officer.key"), None)?)?;
+    for purpose in Purpose::ALL {
+        let disclosure = Disclosure { purpose: *purpose, facts: Facts::new().with("count", 1), reason: None };
+        opener.open(&escrow.entry(&programmed.to_string())?, &disclosure)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! Stores of every format that was ever released are read.
+#![allow(clippy::unwrap_used, reason = "tests may fail")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use oathburn_escrow::*;
+use oathburn_oath::SystemClock;
+use support::who;
+
+/// Serial, slot, state, length of the seed: what `examples/fixture.rs` puts there, oldest first.
+const EXPECTED: [(&str, &str, EntryState, usize); 6] = [
+    ("865900001", "0", EntryState::Superseded, 20),
+    ("865900001", "0", EntryState::Programmed, 20),
+    ("865900002", "0", EntryState::Reserved, 32),
+    ("865900003", "7", EntryState::Unknown, 64),
+    ("865900004", "0", EntryState::Imported, 20),
+    ("865900005", "ACME:carol", EntryState::Retired, 20),
+];
+
+#[test]
+fn stores_of_every_format_are_read() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/escrow");
+    let mut formats = 0;
+    for folder in fs::read_dir(fixtures).unwrap().map(|entry| entry.unwrap().path()) {
+        read(&folder);
+        formats += 1;
+    }
+    assert!(formats >= 1);
+}
+
+fn read(fixture: &Path) {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["escrow.db", "officer.key", "station.key"] {
+        let copy = folder.path().join(name);
+        fs::copy(fixture.join(name), &copy).unwrap();
+        // Version control keeps no modes.
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let path = |name: &str| folder.path().join(name);
+    let station = StationKey::load_or_create(&path("station.key")).unwrap();
+    let officer = || Officer::load(&path("officer.key"), None).unwrap();
+    let url = StoreUrl::sqlite(path("escrow.db"));
+    let escrow = Escrow::open(&url, station, &Pins::new(path("pins")), who(), Arc::new(SystemClock)).unwrap();
+    assert!(escrow.is_approved());
+    let report = escrow.check(Some(&officer())).unwrap();
+    assert_eq!((report.findings.as_slice(), report.opened), ([].as_slice(), 6), "{}", fixture.display());
+
+    let entries = escrow.entries(&Filter::default()).unwrap();
+    let opener = escrow.opener(officer()).unwrap();
+    let records = opener.open_all(&entries, &Disclosure::new(Purpose::Export)).unwrap();
+    let digits = b"1234567890".repeat(7);
+    assert_eq!(entries.len(), EXPECTED.len());
+    for ((entry, record), (serial, slot, state, len)) in entries.iter().zip(&records).zip(EXPECTED) {
+        assert_eq!((entry.identity.serial.as_str(), entry.identity.slot.to_string().as_str()), (serial, slot));
+        assert_eq!((entry.state, record.seed.expose()), (state, &digits[..len]), "{serial}");
+    }
+    let burned = &entries[1];
+    assert_eq!((burned.upn.as_deref(), burned.issuer.as_deref()), (Some("bob@example.com"), Some("Entra")));
+    assert_eq!((burned.drift_seconds, burned.origin), (Some(1), Origin::Again));
+    assert_eq!(escrow.duplicates_of(&records[0].seed).unwrap().len(), 4);
+    // The old store is written to as well.
+    escrow.retire(burned.id, None).unwrap();
+    assert!(escrow.check(None).unwrap().is_sound());
+}
