@@ -1,6 +1,7 @@
 //! A desk for a test: a home folder, emulated readers on a real pcscd, and the program.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
