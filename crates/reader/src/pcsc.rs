@@ -3,6 +3,7 @@
 mod meaning;
 mod worker;
 
+use std::cell::RefCell;
 use std::ffi::CString;
 use std::time::Duration;
 
@@ -43,26 +44,41 @@ impl Service {
     /// The reader of this full name.
     pub(crate) fn reader(&self, name: &str) -> Result<Reader, ReaderError> {
         let c_name = CString::new(name).map_err(|_| ReaderError::ReaderLost { reader: name.into() })?;
-        Ok(Reader { service: self.clone(), name: name.into(), c_name })
+        Ok(Reader { service: RefCell::new(Some(self.clone())), name: name.into(), c_name })
     }
 }
 
-/// One reader, and a connection to its service for everything but conversations, which have their own: calls over
-/// one connection wait for each other.
+/// One reader, and a connection to its service. Calls over one connection wait for each other, so a conversation takes
+/// it along, and whoever asks about the reader meanwhile gets a new one.
 pub(crate) struct Reader {
-    service: Service,
+    service: RefCell<Option<Service>>,
     name: String,
     c_name: CString,
 }
 
 impl Reader {
+    fn service(&self) -> Result<Service, ReaderError> {
+        let mut service = self.service.borrow_mut();
+        if let Some(service) = &*service {
+            return Ok(service.clone());
+        }
+        let new = Service::connect().map_err(|error| match error {
+            // It was there when the reader was opened.
+            ReaderError::ServiceMissing | ReaderError::ServiceStopped => self.lost(),
+            other => other,
+        })?;
+        Ok(service.insert(new).clone())
+    }
+
+    fn lost(&self) -> ReaderError {
+        ReaderError::ReaderLost { reader: self.name.clone() }
+    }
+
     pub(crate) fn presence(&self) -> Result<Presence, ReaderError> {
         let mut state = [ReaderState::new(self.c_name.clone(), State::UNAWARE)];
-        self.service
-            .0
-            .get_status_change(Duration::ZERO, &mut state)
-            .map_err(|error| reader_error(error, &self.name))?;
-        presence(state[0].event_state()).ok_or_else(|| ReaderError::ReaderLost { reader: self.name.clone() })
+        let service = self.service()?;
+        service.0.get_status_change(Duration::ZERO, &mut state).map_err(|error| reader_error(error, &self.name))?;
+        presence(state[0].event_state()).ok_or_else(|| self.lost())
     }
 
     pub(crate) fn wait_for_token(
@@ -95,16 +111,16 @@ impl Reader {
         interrupted: &dyn Fn() -> bool,
         enough: impl Fn(Presence, bool) -> bool,
     ) -> Result<Option<Presence>, ReaderError> {
-        let lost = || ReaderError::ReaderLost { reader: self.name.clone() };
+        let service = self.service()?;
         let deadline = Deadline::after(wait);
         let mut states = [ReaderState::new(self.c_name.clone(), State::UNAWARE)];
         let mut piece = Some(Duration::ZERO);
         let mut first_count = None;
         while let Some(duration) = piece {
-            match self.service.0.get_status_change(duration, &mut states) {
+            match service.0.get_status_change(duration, &mut states) {
                 Ok(()) => {
                     let [state] = &mut states;
-                    let found = presence(state.event_state()).ok_or_else(lost)?;
+                    let found = presence(state.event_state()).ok_or_else(|| self.lost())?;
                     let count = state.event_count();
                     if enough(found, *first_count.get_or_insert(count) != count) {
                         return Ok(Some(found));
@@ -123,11 +139,13 @@ impl Reader {
     }
 
     pub(crate) fn connect(&self, timeout: Duration) -> Result<Conversation, ReaderError> {
+        let service = self.service()?;
+        self.service.replace(None);
         let (name, c_name) = (self.name.clone(), self.c_name.clone());
         // The service lets a newcomer wait, without end, while another program is in a transaction.
         let silent = ReaderError::ReaderBusy { reader: self.name.clone() };
         Conversation::begin(timeout, silent, move |line| {
-            if let Err(error) = worker::converse(&c_name, &name, &line) {
+            if let Err(error) = worker::converse(&service, &c_name, &name, &line) {
                 debug!(reader = name, %error, "no conversation");
                 line.ready(Err(error));
             }

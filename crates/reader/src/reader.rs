@@ -32,7 +32,8 @@ pub fn open(selector: Option<&ReaderSelector>) -> Result<Reader, ReaderError> {
     }
     let service = pcsc::Service::connect()?;
     let chosen = choose(selector, list(&service)?)?;
-    Ok(Reader { selector: chosen.selector, wire: Wire::PcSc(service.reader(&chosen.name)?), timeout: TIMEOUT })
+    let wire = Wire::PcSc(service.reader(&chosen.name)?);
+    Ok(Reader { selector: chosen.selector, wire, timeout: TIMEOUT })
 }
 
 fn list(service: &pcsc::Service) -> Result<Vec<ReaderInfo>, ReaderError> {

@@ -13,8 +13,7 @@ use crate::ReaderError;
 use crate::conversation::Line;
 
 /// Holds the token in one exclusive transaction until the conversation ends. An error means that it never began.
-pub(super) fn converse(c_name: &CStr, name: &str, line: &Line) -> Result<(), ReaderError> {
-    let service = Service::connect()?;
+pub(super) fn converse(service: &Service, c_name: &CStr, name: &str, line: &Line) -> Result<(), ReaderError> {
     let mut card = connect(&service.0, c_name).map_err(|error| reader_error(error, name))?;
     let end = loop {
         match card.transaction2() {
@@ -54,8 +53,7 @@ fn connect(context: &Context, name: &CStr) -> Result<Card, Error> {
         // on the reader we may do so.
         Err(Error::ProtoMismatch) => {
             debug!("protocol mismatch, switching the token off and on");
-            let any = Protocols::ANY | Protocols::RAW;
-            let Ok(alone) = context.connect(name, ShareMode::Exclusive, any) else { return Err(Error::ProtoMismatch) };
+            let alone = context.connect(name, ShareMode::Exclusive, Protocols::ANY | Protocols::RAW)?;
             alone.disconnect(Disposition::UnpowerCard).map_err(|(_, error)| error)?;
             shared()
         }
