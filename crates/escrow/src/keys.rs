@@ -8,7 +8,7 @@ use std::str::FromStr;
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use secrecy::{ExposeSecret, SecretString};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::{EscrowError, keyfile};
 
@@ -88,21 +88,23 @@ impl KeyPair {
     }
 
     /// The text of a key file, version 1. Lines with `#` are for people.
-    fn to_text(&self, role: Role) -> SecretString {
-        let mut signing = Zeroizing::new(BASE32_NOPAD.encode(self.signing.as_bytes()));
+    fn to_text(&self, role: Role) -> Zeroizing<String> {
+        let signing = Zeroizing::new(BASE32_NOPAD.encode(self.signing.as_bytes()));
         let identity = self.identity.to_string();
         let public = self.public();
-        let text = format!(
-            "# oathburn {} 1\n# Keep this file secret. Whoever has it can act as its owner.\n# recipient: {}\n\
-             # writer: {}\n{}\n{SIGNING_PREFIX}{}\n",
-            role.word(),
-            public.recipient,
-            public.writer,
-            identity.expose_secret(),
-            signing.as_str(),
-        );
-        signing.zeroize();
-        text.into()
+        // Room for all of it at once: a buffer that grows leaves unwiped copies behind.
+        let mut text = Zeroizing::new(String::with_capacity(1024));
+        for part in ["# oathburn ", role.word(), " 1\n"] {
+            text.push_str(part);
+        }
+        text.push_str("# Keep this file secret. Whoever has it can act as its owner.\n");
+        for part in ["# recipient: ", &public.recipient, "\n# writer: ", &public.writer.to_string(), "\n"] {
+            text.push_str(part);
+        }
+        for part in [identity.expose_secret(), "\n", SIGNING_PREFIX, signing.as_str(), "\n"] {
+            text.push_str(part);
+        }
+        text
     }
 
     /// Reads what [`Self::to_text`] wrote; `None` for anything else.
@@ -170,10 +172,8 @@ impl Officer {
     pub fn create_file(&self, path: &Path, passphrase: Option<&SecretString>) -> Result<(), EscrowError> {
         let text = self.0.to_text(Role::Officer);
         match passphrase {
-            None => keyfile::create(path, text.expose_secret().as_bytes()),
-            Some(passphrase) => {
-                keyfile::create(path, &keyfile::lock(text.expose_secret().as_bytes(), passphrase, path)?)
-            }
+            None => keyfile::create(path, text.as_bytes()),
+            Some(passphrase) => keyfile::create(path, &keyfile::lock(text.as_bytes(), passphrase, path)?),
         }
     }
 
@@ -230,7 +230,7 @@ impl StationKey {
             })?;
         }
         let text = KeyPair::generate()?.to_text(Role::Station);
-        match keyfile::publish(path, text.expose_secret().as_bytes()) {
+        match keyfile::publish(path, text.as_bytes()) {
             // Another process was faster.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(EscrowError::KeyFileIo { action: "create", path: path.into(), source }),

@@ -1,6 +1,6 @@
 //! Opening seals: noted before anything is handed out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, hash_map};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,29 +12,21 @@ use crate::journal::{Draft, EventDraft, MAX_TOUCHED};
 use crate::projection::{Happening, Projection};
 use crate::roster::Trust;
 use crate::seal;
-use crate::store::{self, EntryRow, View};
+use crate::store::{self, EntryRow, EventRow, View};
 use crate::wrap::{self, Key};
-use crate::{Disclosure, Entry, EntryId, EscrowError, EventFilter, Facts, Officer};
+use crate::{Disclosure, Entry, EntryId, EscrowError, EventKind, Facts, Officer};
 
 /// Opens seals with an officer's keys. It remembers the session keys it has unwrapped, and wipes them at its end.
 pub struct Opener {
     escrow: Arc<Inner>,
     officer: Officer,
-    known: Mutex<Known>,
-}
-
-/// What need not be verified and unwrapped twice.
-#[derive(Default)]
-struct Known {
-    sessions: HashMap<Vec<u8>, Key>,
-    /// Hashes of events that were verified.
-    events: HashSet<Vec<u8>>,
+    sessions: Mutex<HashMap<Vec<u8>, Key>>,
 }
 
 impl Opener {
     pub(crate) fn new(escrow: Arc<Inner>, officer: Officer) -> Result<Self, EscrowError> {
         escrow.known(&officer)?;
-        Ok(Self { escrow, officer, known: Mutex::default() })
+        Ok(Self { escrow, officer, sessions: Mutex::default() })
     }
 
     /// The token's record with its seed, after the disclosure was committed under the officer's signature.
@@ -50,7 +42,11 @@ impl Opener {
         self.escrow.steadily(|trust| {
             self.escrow.known(&self.officer)?;
             let records = store::read(&*self.escrow.store, |view| {
-                entries.iter().map(|entry| self.record(view, trust, entry.id)).collect::<Result<Vec<_>, _>>()
+                let mut events = Events::new();
+                entries
+                    .iter()
+                    .map(|entry| self.record(view, trust, entry.id, &mut events))
+                    .collect::<Result<Vec<_>, _>>()
             })?;
             self.escrow.commit(trust, self.officer.keys(), &mut |_| {
                 let event = |some: &[Entry]| {
@@ -65,15 +61,21 @@ impl Opener {
     }
 
     /// Opens one entry as it stands in the store now.
-    fn record(&self, view: &dyn View, trust: &Trust, id: EntryId) -> Result<TokenRecord, EscrowError> {
+    fn record(
+        &self,
+        view: &dyn View,
+        trust: &Trust,
+        id: EntryId,
+        events: &mut Events,
+    ) -> Result<TokenRecord, EscrowError> {
         let row = view.entry(&id)?.ok_or_else(|| EscrowError::EntryUnknown { text: id.to_string() })?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        verify_history(view, trust, id, &row, &mut known.events)?;
-        if !known.sessions.contains_key(&row.session) {
-            let key = session_key(view, trust, &row, &self.officer)?;
-            known.sessions.insert(row.session.clone(), key);
-        }
-        let opened = seal::open(&row, id, &trust.escrow(), &known.sessions[&row.session])?;
+        verify_history(view, trust, id, &row, events)?;
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = match sessions.entry(row.session.clone()) {
+            hash_map::Entry::Occupied(key) => key.into_mut(),
+            hash_map::Entry::Vacant(place) => place.insert(session_key(view, trust, &row, &self.officer)?),
+        };
+        let opened = seal::open(&row, id, &trust.escrow(), key)?;
         Ok(TokenRecord {
             identity: opened.identity,
             params: opened.params,
@@ -103,32 +105,38 @@ fn damaged(entry: &[u8], problem: &str) -> EscrowError {
     EscrowError::Damaged { table: "entries", row, problem: problem.into() }
 }
 
+/// Events that were verified in the same state of the store, by the place they have in it.
+type Events = HashMap<(i64, i64), EventRow>;
+
 /// Refuses a row that differs from what its signed events make of it.
 fn verify_history(
     view: &dyn View,
     trust: &Trust,
     id: EntryId,
     row: &EntryRow,
-    known: &mut HashSet<Vec<u8>>,
+    events: &mut Events,
 ) -> Result<(), EscrowError> {
-    let filter = EventFilter { entry: Some(id), ..EventFilter::default() };
-    let mut history = Vec::new();
-    for event in view.events(&filter, (i64::MIN, i64::MIN), usize::MAX)? {
-        if !known.contains(&event.digest(&trust.escrow()).to_vec()) {
+    let keys = view.touches_of(&id)?;
+    for key in &keys {
+        if let hash_map::Entry::Vacant(place) = events.entry((key.writer, key.sequence)) {
+            let event = view.event_at(key.writer, key.sequence)?;
+            let event = event.ok_or_else(|| damaged(&row.id, "an event of it was deleted"))?;
             audit::verify(trust, &event).map_err(|problem| damaged(&row.id, &format!("its event: {problem}")))?;
-            known.insert(event.hash.clone());
+            place.insert(event);
         }
-        history.push(event);
     }
-    let mut touches: Vec<_> = history
-        .iter()
-        .flat_map(|event| event.touched.iter().filter(|touch| touch.entry == row.id).map(move |touch| (event, touch)))
-        .collect();
+    let mut touches = Vec::with_capacity(keys.len());
+    for key in &keys {
+        let event = &events[&(key.writer, key.sequence)];
+        let place = usize::try_from(key.position - 1).ok();
+        let touch = place.and_then(|place| event.touched.get(place)).filter(|touch| touch.entry == row.id);
+        touches.push((event, touch.ok_or_else(|| damaged(&row.id, "an event of it has gaps"))?));
+    }
     touches.sort_by_key(|(_, touch)| touch.revision);
     let mut projection = Projection::default();
     let mut signed = None;
     for (event, touch) in touches {
-        let kind = crate::EventKind::from_name(&event.kind);
+        let kind = EventKind::from_name(&event.kind);
         let facts = Facts::from_json(&touch.facts).zip(Facts::from_json(&event.facts));
         let (Some(kind), Some((own, common))) = (kind, facts) else {
             return Err(damaged(&row.id, "an event of it cannot be read"));

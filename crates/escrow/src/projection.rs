@@ -157,7 +157,8 @@ fn may_become(from: Option<EntryState>, to: EntryState) -> bool {
         (Some(S::Retired), _) | (Some(_), S::Reserved | S::Imported) => false,
         // A burn that was thought to be given up may have reached the token after all: the token decides.
         (Some(from), S::Programmed) => matches!(from, S::Reserved | S::Unknown | S::Superseded),
-        (Some(from), S::Unknown) => matches!(from, S::Reserved | S::Unknown | S::Programmed | S::Superseded),
+        // A clock that was set can tear any token's store.
+        (Some(from), S::Unknown) => from != S::Retired,
         (Some(from), S::Superseded) => from != S::Superseded,
         (Some(_), S::Retired) => true,
     }

@@ -49,6 +49,10 @@ pub(crate) trait View {
     fn entries_between(&self, low: &[u8], high: &[u8], limit: usize) -> Result<Vec<EntryRow>, EscrowError>;
     fn entries_tagged(&self, tag_key: i64, tag: &[u8]) -> Result<Vec<EntryRow>, EscrowError>;
     fn event(&self, writer: &[u8], sequence: i64) -> Result<Option<EventRow>, EscrowError>;
+    /// The event at a place, by the writer's number in this store.
+    fn event_at(&self, writer: i64, sequence: i64) -> Result<Option<EventRow>, EscrowError>;
+    /// Where an entry is touched, in no particular order.
+    fn touches_of(&self, entry: &EntryId) -> Result<Vec<TouchKey>, EscrowError>;
     /// Events chain by chain, after a writer's number and a sequence.
     fn events(&self, filter: &EventFilter, after: (i64, i64), limit: usize) -> Result<Vec<EventRow>, EscrowError>;
     /// Touches entry by entry, also those whose event or entry is gone.

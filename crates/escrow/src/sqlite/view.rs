@@ -128,18 +128,16 @@ fn touch(row: &Row<'_>) -> rusqlite::Result<Touch> {
     })
 }
 
+fn touch_key(row: &Row<'_>) -> rusqlite::Result<TouchKey> {
+    Ok(TouchKey { entry: row.get(0)?, writer: row.get(1)?, sequence: row.get(2)?, position: row.get(3)? })
+}
+
 fn touch_row(row: &Row<'_>) -> rusqlite::Result<TouchRow> {
     let event = match maybe_text(row, 7)? {
         Some(kind) => Some(TouchEvent { kind, time: row.get(8)?, facts: text(row, 9)? }),
         None => None,
     };
-    Ok(TouchRow {
-        key: TouchKey { entry: row.get(0)?, writer: row.get(1)?, sequence: row.get(2)?, position: row.get(3)? },
-        revision: row.get(4)?,
-        digest: row.get(5)?,
-        facts: text(row, 6)?,
-        event,
-    })
+    Ok(TouchRow { key: touch_key(row)?, revision: row.get(4)?, digest: row.get(5)?, facts: text(row, 6)?, event })
 }
 
 /// A query that grows by conditions.
@@ -277,7 +275,9 @@ impl View for SqliteView<'_> {
         query.and("issuer = ?", filter.issuer.clone());
         query.and("batch = ?", filter.batch.map(|batch| batch.as_bytes().to_vec()));
         if !filter.states.is_empty() {
-            query.sql.push_str(" AND state IN (");
+            // Few states have most of the entries: the index on states is for lists that ask for nothing else.
+            let narrow = filter.serial.is_some() || filter.upn.is_some() || filter.batch.is_some();
+            query.sql.push_str(if narrow { " AND +state IN (" } else { " AND state IN (" });
             query.sql.push_str(&vec!["?"; filter.states.len()].join(", "));
             query.sql.push(')');
             query.values.extend(filter.states.iter().map(|state| Value::Text(state.as_str().into())));
@@ -299,6 +299,19 @@ impl View for SqliteView<'_> {
     fn event(&self, writer: &[u8], sequence: i64) -> Result<Option<EventRow>, EscrowError> {
         let sql = format!("{EVENT_SELECT} WHERE w.key = ?1 AND e.sequence = ?2");
         self.one(&sql, params![writer, sequence], event)?.map(|event| self.with_touched(event)).transpose()
+    }
+
+    fn event_at(&self, writer: i64, sequence: i64) -> Result<Option<EventRow>, EscrowError> {
+        let sql = format!("{EVENT_SELECT} WHERE e.writer = ?1 AND e.sequence = ?2");
+        self.one(&sql, params![writer, sequence], event)?.map(|event| self.with_touched(event)).transpose()
+    }
+
+    fn touches_of(&self, entry: &EntryId) -> Result<Vec<TouchKey>, EscrowError> {
+        self.list(
+            "SELECT entry, writer, sequence, position FROM event_entries WHERE entry = ?1",
+            [entry.as_bytes()],
+            touch_key,
+        )
     }
 
     fn events(&self, filter: &EventFilter, after: (i64, i64), limit: usize) -> Result<Vec<EventRow>, EscrowError> {
