@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use anstyle::RgbColor;
-use anstyle_svg::Term;
+use anstyle_svg::{Term, WIN10_CONSOLE};
 
 use crate::demo::Stage;
 use crate::failure::{Failure, While as _};
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
 fn svg(text: &str) -> String {
     let paper = RgbColor(0x1e, 0x1e, 0x2a).into();
     let ink = RgbColor(0xdc, 0xdc, 0xe4).into();
-    Term::new().bg_color(paper).fg_color(ink).min_width_px(0).render_svg(text)
+    Term::new().palette(WIN10_CONSOLE).bg_color(paper).fg_color(ink).min_width_px(0).render_svg(text)
 }
 
 /// A screen that somebody looks at afterwards.
