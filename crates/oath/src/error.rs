@@ -41,6 +41,9 @@ pub enum OathError {
     /// Too few or too many digits.
     #[error("a code has 6 to 10 digits")]
     Digits,
+    /// Not what a display shows.
+    #[error("a displayed code has 6 to 10 digits and nothing else, and two codes have equally many")]
+    DisplayedCode,
     /// No time at all, or not a number.
     #[error("a time step is a whole number of seconds, at least 1")]
     TimeStep,
@@ -67,6 +70,7 @@ impl Remedy for OathError {
             Self::Random => "random-failed",
             Self::Algorithm => "algorithm-unknown",
             Self::Digits => "digits-out-of-range",
+            Self::DisplayedCode => "displayed-code",
             Self::TimeStep => "time-step-invalid",
             Self::Serial => "serial-invalid",
             Self::Slot => "slot-invalid",
@@ -89,6 +93,7 @@ impl Remedy for OathError {
             Self::Random => "check the kernel's random device and run again; nothing was written",
             Self::Algorithm => "give sha1 unless the service says otherwise",
             Self::Digits => "give 6 unless the service says otherwise",
+            Self::DisplayedCode => "have the user read the digits again, one by one",
             Self::TimeStep => "give 30 unless the service says otherwise",
             Self::Serial => "copy the number from the back of the token",
             Self::Slot => "give the number or the name that `oathburn identify` shows",
@@ -114,6 +119,7 @@ mod tests {
             OathError::Random,
             OathError::Algorithm,
             OathError::Digits,
+            OathError::DisplayedCode,
             OathError::TimeStep,
             OathError::Serial,
             OathError::Slot,

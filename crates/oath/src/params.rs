@@ -90,6 +90,19 @@ impl Digits {
     pub const fn modulus(self) -> u64 {
         10_u64.pow(self.0 as u32)
     }
+
+    /// 31 bits cut to so many digits. Ten digits are more than they have.
+    #[inline]
+    pub(crate) fn cut<const N: usize>(self, bits: [u32; N]) -> [u32; N] {
+        // Known divisors become multiplications.
+        match self.0 {
+            6 => bits.map(|bits| bits % 1_000_000),
+            7 => bits.map(|bits| bits % 10_000_000),
+            8 => bits.map(|bits| bits % 100_000_000),
+            9 => bits.map(|bits| bits % 1_000_000_000),
+            _ => bits,
+        }
+    }
 }
 
 impl Default for Digits {

@@ -1,12 +1,11 @@
 //! Codes (RFC 4226 and RFC 6238).
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha1::Sha1;
-use sha2::{Sha256, Sha512};
-
-use crate::{Algorithm, Digits, Seed, TimeStep, TotpParams, UnixTime};
+use crate::lanes::{LANES, Word};
+use crate::mac::Keyed;
+use crate::{Digits, Seed, TimeStep, TotpParams, UnixTime};
 
 /// What a token shows. `Display` prints all digits, `Debug` none: codes do not belong in logs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,14 +18,6 @@ impl Code {
     /// The code as a number, without its leading zeros.
     pub const fn value(self) -> u32 {
         self.value
-    }
-
-    /// The code after dynamic truncation (RFC 4226, section 5.3).
-    fn truncate(mac: &[u8], digits: Digits) -> Self {
-        let offset = mac.last().map_or(0, |last| usize::from(last & 0x0f));
-        let word = mac[offset..offset + 4].iter().fold(0, |word, &byte| word << 8 | u32::from(byte));
-        let value = u64::from(word & 0x7fff_ffff) % digits.modulus();
-        Self { value: u32::try_from(value).unwrap_or(u32::MAX), digits }
     }
 }
 
@@ -57,34 +48,6 @@ pub struct TimedCode {
     pub valid_until: UnixTime,
 }
 
-/// The hash's state after the key, so that a seed is hashed once for many codes.
-#[derive(Clone)]
-enum Keyed {
-    Sha1(Hmac<Sha1>),
-    Sha256(Hmac<Sha256>),
-    Sha512(Hmac<Sha512>),
-}
-
-impl Keyed {
-    fn new(algorithm: Algorithm, key: &[u8]) -> Self {
-        const ANY_LENGTH: &str = "HMAC takes keys of any length (RFC 2104, section 2)";
-        match algorithm {
-            Algorithm::Sha1 => Self::Sha1(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
-            Algorithm::Sha256 => Self::Sha256(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
-            Algorithm::Sha512 => Self::Sha512(Hmac::new_from_slice(key).expect(ANY_LENGTH)),
-        }
-    }
-
-    fn code(&self, counter: u64, digits: Digits) -> Code {
-        let message = counter.to_be_bytes();
-        match self {
-            Self::Sha1(mac) => Code::truncate(&mac.clone().chain_update(message).finalize().into_bytes(), digits),
-            Self::Sha256(mac) => Code::truncate(&mac.clone().chain_update(message).finalize().into_bytes(), digits),
-            Self::Sha512(mac) => Code::truncate(&mac.clone().chain_update(message).finalize().into_bytes(), digits),
-        }
-    }
-}
-
 /// A seed made ready to generate codes.
 #[derive(Clone)]
 pub struct Totp {
@@ -105,7 +68,8 @@ impl Totp {
 
     /// HOTP: the code of a counter (RFC 4226, section 5.3).
     pub fn code_of(&self, counter: u64) -> Code {
-        self.keyed.code(counter, self.params.digits)
+        let [value] = self.params.digits.cut([self.keyed.bits(counter)]);
+        self.code(value)
     }
 
     /// TOTP: the code at a time (RFC 6238, section 4.2).
@@ -121,20 +85,55 @@ impl Totp {
     /// The code `offset` steps away from `time`, with the time in which it holds; `None` before 1970 and after the
     /// last step.
     pub fn timed(&self, time: UnixTime, offset: i64) -> Option<TimedCode> {
-        let step = self.step_at(time).checked_add_signed(offset)?;
-        let start = |step: u64| step.checked_mul(u64::from(self.params.step.seconds())).map(UnixTime::new);
-        Some(TimedCode {
-            code: self.code_of(step),
-            step,
-            offset,
-            valid_from: start(step)?,
-            valid_until: start(step.checked_add(1)?)?,
-        })
+        let now = self.step_at(time);
+        let step = now.checked_add_signed(offset).filter(|&step| step <= self.last_step())?;
+        Some(self.timed_step(step, now, self.code_of(step)))
     }
 
     /// The codes from `past` steps before `time` to `future` steps after it, oldest first.
     pub fn window(&self, time: UnixTime, past: u32, future: u32) -> impl Iterator<Item = TimedCode> + '_ {
-        (-i64::from(past)..=i64::from(future)).filter_map(move |offset| self.timed(time, offset))
+        let now = self.step_at(time);
+        self.values(time, past, future)
+            .flat_map(|(steps, values)| steps.zip(values))
+            .map(move |(step, value)| self.timed_step(step, now, self.code(value)))
+    }
+
+    /// The steps around `time`, some at a time, each with the value of its code; there may be more values than steps.
+    pub(crate) fn values(
+        &self,
+        time: UnixTime,
+        past: u32,
+        future: u32,
+    ) -> impl Iterator<Item = (RangeInclusive<u64>, Word)> + '_ {
+        let now = self.step_at(time);
+        let first = now.saturating_sub(past.into());
+        let last = now.saturating_add(future.into()).min(self.last_step());
+        (first..=last).step_by(LANES).map(move |start| {
+            let end = start.saturating_add(LANES as u64 - 1).min(last);
+            (start..=end, self.params.digits.cut(self.keyed.bits_from(start)))
+        })
+    }
+
+    const fn code(&self, value: u32) -> Code {
+        Code { value, digits: self.params.digits }
+    }
+
+    /// The last step that ends within the range of time.
+    fn last_step(&self) -> u64 {
+        // A step of one second has room for one less than there are seconds; there is no shorter one.
+        u64::MAX / u64::from(self.params.step.seconds()) - 1
+    }
+
+    /// `step` is at most [`Self::last_step`], and at most an `i64` away from `now`.
+    fn timed_step(&self, step: u64, now: u64, code: Code) -> TimedCode {
+        let start = |step: u64| UnixTime::new(step.saturating_mul(self.params.step.seconds().into()));
+        TimedCode {
+            code,
+            step,
+            offset: step.wrapping_sub(now).cast_signed(),
+            valid_from: start(step),
+            valid_until: start(step + 1),
+        }
     }
 
     /// The step's length.
@@ -155,6 +154,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Algorithm;
 
     fn totp(seed: &[u8], algorithm: Algorithm, digits: u8, step: u32) -> Totp {
         let params = TotpParams { algorithm, digits: Digits::new(digits).unwrap(), step: TimeStep::new(step).unwrap() };
