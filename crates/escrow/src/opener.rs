@@ -18,8 +18,8 @@ use crate::{Disclosure, Entry, EntryId, EscrowError, EventKind, Facts, Officer};
 
 /// Opens seals with an officer's keys. It remembers the session keys it has unwrapped, and wipes them at its end.
 pub struct Opener {
-    escrow: Arc<Inner>,
-    officer: Officer,
+    pub(crate) escrow: Arc<Inner>,
+    pub(crate) officer: Officer,
     sessions: Mutex<HashMap<Vec<u8>, Key>>,
 }
 

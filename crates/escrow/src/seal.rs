@@ -76,19 +76,38 @@ impl Sealer {
     }
 }
 
+/// A seal with what it is bound to.
+#[derive(Clone, Debug)]
+pub(crate) struct SealRow {
+    /// Where the store keeps the row: scans go on after it.
+    pub(crate) place: i64,
+    pub(crate) id: Vec<u8>,
+    pub(crate) format: i64,
+    pub(crate) session: Vec<u8>,
+    pub(crate) nonce: Vec<u8>,
+    pub(crate) ciphertext: Vec<u8>,
+}
+
+/// Opens a seal; `None` when it was not made like this, for this entry, under this key.
+pub(crate) fn unseal(
+    (id, format, session): (&[u8], i64, &[u8]),
+    (nonce, ciphertext): (&[u8], &[u8]),
+    escrow: &EscrowId,
+    key: &Key,
+) -> Option<Opened> {
+    if format != FORMAT {
+        return None;
+    }
+    let nonce: [u8; 24] = nonce.try_into().ok()?;
+    let aad = associated_data(format, escrow, id, session);
+    let plaintext = cipher(key).decrypt(&XNonce::from(nonce), Payload { msg: ciphertext, aad: &aad }).ok()?;
+    decode(&Zeroizing::new(plaintext))
+}
+
 /// Opens the seal of a row and compares what was sealed with the row's columns.
 pub(crate) fn open(row: &EntryRow, entry: EntryId, escrow: &EscrowId, key: &Key) -> Result<Opened, EscrowError> {
-    let broken = || EscrowError::SealBroken { entry };
-    if row.format != FORMAT {
-        return Err(broken());
-    }
-    let nonce: [u8; 24] = row.nonce.as_slice().try_into().map_err(|_| broken())?;
-    let aad = associated_data(row.format, escrow, &row.id, &row.session);
-    let plaintext = cipher(key)
-        .decrypt(&XNonce::from(nonce), Payload { msg: &row.ciphertext, aad: &aad })
-        .map(Zeroizing::new)
-        .map_err(|_| broken())?;
-    let opened = decode(&plaintext).ok_or_else(broken)?;
+    let bound = (row.id.as_slice(), row.format, row.session.as_slice());
+    let opened = unseal(bound, (&row.nonce, &row.ciphertext), escrow, key).ok_or(EscrowError::SealBroken { entry })?;
     for (column, same) in [
         ("family", row.family == opened.identity.family.as_str()),
         ("serial", row.serial == opened.identity.serial.as_str()),

@@ -6,6 +6,7 @@
 use data_encoding::HEXLOWER;
 
 use crate::canon::Canon;
+use crate::seal::SealRow;
 use crate::{EntryId, EscrowError, EscrowId, EventFilter, Filter, SessionId, WriterId};
 
 /// A store. Each call is one whole transaction.
@@ -47,6 +48,8 @@ pub(crate) trait View {
     fn entries(&self, filter: &Filter, after: &[u8], limit: usize) -> Result<Vec<EntryRow>, EscrowError>;
     /// Entries whose ids lie in this range, both ends included.
     fn entries_between(&self, low: &[u8], high: &[u8], limit: usize) -> Result<Vec<EntryRow>, EscrowError>;
+    /// The seals alone, of entries in any state, in the order of their places.
+    fn seals(&self, after: i64, limit: usize) -> Result<Vec<SealRow>, EscrowError>;
     fn entries_tagged(&self, tag_key: i64, tag: &[u8]) -> Result<Vec<EntryRow>, EscrowError>;
     fn event(&self, writer: &[u8], sequence: i64) -> Result<Option<EventRow>, EscrowError>;
     /// The event at a place, by the writer's number in this store.

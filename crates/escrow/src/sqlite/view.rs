@@ -5,6 +5,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params, params_from_iter};
 
 use super::fault::Fault;
+use crate::seal::SealRow;
 use crate::store::{
     ChainHead, EntryRow, EventRow, HeaderRow, RosterRow, Touch, TouchEvent, TouchKey, TouchRow, View, WrapRow,
     WriterRow,
@@ -289,6 +290,25 @@ impl View for SqliteView<'_> {
     fn entries_between(&self, low: &[u8], high: &[u8], limit: usize) -> Result<Vec<EntryRow>, EscrowError> {
         let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3");
         self.list(&sql, params![low, high, rows(limit)], entry)
+    }
+
+    fn seals(&self, after: i64, limit: usize) -> Result<Vec<SealRow>, EscrowError> {
+        // In the order of the table itself: an index would fetch each row from elsewhere.
+        self.list(
+            "SELECT rowid, id, format, session, nonce, ciphertext FROM entries NOT INDEXED
+             WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+            params![after, rows(limit)],
+            |row| {
+                Ok(SealRow {
+                    place: row.get(0)?,
+                    id: row.get(1)?,
+                    format: row.get(2)?,
+                    session: row.get(3)?,
+                    nonce: row.get(4)?,
+                    ciphertext: row.get(5)?,
+                })
+            },
+        )
     }
 
     fn entries_tagged(&self, tag_key: i64, tag: &[u8]) -> Result<Vec<EntryRow>, EscrowError> {
