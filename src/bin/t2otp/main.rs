@@ -3,23 +3,29 @@
 //! The one command that takes a seed as an argument, because that is what the tool of this name does; `t2otp -` reads
 //! it from stdin instead. It links neither PC/SC nor libnfc and opens no file.
 
-use std::fmt::Write as _;
-use std::io::{self, Read, Write as _};
+#[path = "../../countdown.rs"]
+mod countdown;
+mod lines;
+
+use std::io::{self, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use jiff::Timestamp;
 use oathburn_formats::{FormatError, Look, look};
 use oathburn_oath::{
-    Algorithm, Clock, Digits, Encoding, OathError, Remedy, Seed, SystemClock, TimeStep, TimedCode, Totp, TotpParams,
-    UnixTime,
+    Algorithm, Clock, Digits, Encoding, OathError, Remedy, Seed, SystemClock, TimeStep, Totp, TotpParams, UnixTime,
 };
 use zeroize::Zeroizing;
+
+use crate::countdown::{Countdown, draw};
+use crate::lines::Lines;
 
 /// Prints the current code of a seed.
 ///
 /// With --past or --future it prints one line a code: offset in steps, code, first second it holds, first second it
-/// no longer does.
+/// no longer does. With --watch it goes on: on a terminal one line that counts down, elsewhere such a line for each new
+/// code, until --count codes were shown or Ctrl-C.
 #[derive(Parser)]
 #[command(name = "t2otp", version, max_term_width = 100)]
 struct Arguments {
@@ -32,6 +38,12 @@ struct Arguments {
     /// So many codes after the current one, too
     #[arg(short, long, value_name = "N")]
     future: Option<u32>,
+    /// Show each new code when it comes
+    #[arg(short, long, conflicts_with_all = ["past", "future"])]
+    watch: bool,
+    /// Watch so many codes, then end [default: until Ctrl-C]
+    #[arg(short, long, value_name = "N", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
     /// The code at this time (RFC 3339 or Unix seconds) instead of now
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     at: Option<UnixTime>,
@@ -47,6 +59,26 @@ struct Arguments {
     /// How the seed is written
     #[arg(long, value_name = "ENCODING", default_value = "base32")]
     encoding: TextEncoding,
+}
+
+impl Arguments {
+    /// Nothing but the seed.
+    fn of(secret: String) -> Self {
+        let TotpParams { algorithm, digits, step } = TotpParams::default();
+        let encoding = TextEncoding::Base32;
+        Self {
+            secret,
+            past: None,
+            future: None,
+            watch: false,
+            count: None,
+            at: None,
+            step,
+            digits,
+            algorithm,
+            encoding,
+        }
+    }
 }
 
 /// How the seed is written.
@@ -71,7 +103,7 @@ const INPUT: u8 = 7;
 const MAX_INPUT: u64 = 4096;
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
+    match run(arguments()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Failure::Io(error)) => {
@@ -82,6 +114,15 @@ fn main() -> ExitCode {
             complain(&error.to_string(), error.remedy().as_deref());
             ExitCode::from(INPUT)
         }
+    }
+}
+
+/// `t2otp SECRET` needs no grammar, and the time to build one is a tenth of all it takes.
+fn arguments() -> Arguments {
+    let mut words = std::env::args_os().skip(1);
+    match (words.next().map(std::ffi::OsString::into_string), words.next()) {
+        (Some(Ok(secret)), None) if secret == "-" || !secret.starts_with('-') => Arguments::of(secret),
+        _ => Arguments::parse(),
     }
 }
 
@@ -104,18 +145,57 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     let params = TotpParams { algorithm: arguments.algorithm, digits: arguments.digits, step: arguments.step };
     let totp = Totp::new(&seed, params);
     let at = arguments.at.unwrap_or_else(|| SystemClock.now());
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    if arguments.past.is_none() && arguments.future.is_none() {
-        writeln!(out, "{}", totp.code_at(at)).map_err(Failure::Io)?;
+    let printed = if arguments.watch {
+        watch(&totp, at, arguments.count)
+    } else if arguments.past.is_none() && arguments.future.is_none() {
+        writeln!(io::stdout(), "{}", totp.code_at(at))
     } else {
-        let mut line = String::with_capacity(64);
-        for timed in totp.window(at, arguments.past.unwrap_or(0), arguments.future.unwrap_or(0)) {
-            line.clear();
-            write_line(&mut line, &timed);
-            out.write_all(line.as_bytes()).map_err(Failure::Io)?;
+        list(&totp, at, arguments.past.unwrap_or(0), arguments.future.unwrap_or(0))
+    };
+    printed.map_err(Failure::Io)
+}
+
+/// One line a code.
+fn list(totp: &Totp, at: UnixTime, past: u32, future: u32) -> io::Result<()> {
+    const CHUNK: usize = 64 * 1024;
+    let mut out = io::stdout().lock();
+    let mut lines = Lines::new(totp.params());
+    let mut chunk = Vec::with_capacity(CHUNK + 128);
+    for timed in totp.window(at, past, future) {
+        lines.push(&mut chunk, &timed);
+        if chunk.len() >= CHUNK {
+            out.write_all(&chunk)?;
+            chunk.clear();
         }
     }
-    out.flush().map_err(Failure::Io)
+    out.write_all(&chunk)?;
+    out.flush()
+}
+
+/// Each code when it comes.
+fn watch(totp: &Totp, at: UnixTime, count: Option<u64>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let terminal = out.is_terminal();
+    let countdown = Countdown::starting_at(at);
+    let (mut lines, begin) = (Lines::new(totp.params()), totp.step_at(at));
+    for shown in 1.. {
+        let now = countdown.now();
+        let Some(mut timed) = totp.timed(now, 0) else { break };
+        timed.offset = timed.step.wrapping_sub(begin).cast_signed();
+        if terminal {
+            draw(&mut out, &timed, timed.valid_until.since(now))?;
+        } else {
+            let mut line = Vec::with_capacity(128);
+            lines.push(&mut line, &timed);
+            out.write_all(&line)?;
+            out.flush()?;
+        }
+        if count == Some(shown) {
+            break;
+        }
+        countdown.wait(timed.valid_until, |left| if terminal { draw(&mut out, &timed, left) } else { Ok(()) })?;
+    }
+    if terminal { writeln!(out) } else { Ok(()) }
 }
 
 /// Base32 as people type it. Anything else is named: what looks like hex but is not said to be is most likely hex.
@@ -140,16 +220,6 @@ fn from_stdin() -> io::Result<Zeroizing<String>> {
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the input is not text (UTF-8)"))?;
     Ok(Zeroizing::new(text.to_owned()))
-}
-
-fn write_line(line: &mut String, timed: &TimedCode) {
-    let time = |time: UnixTime| {
-        let timestamp = i64::try_from(time.seconds()).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-        timestamp.map_or_else(|| time.to_string(), |timestamp| timestamp.to_string())
-    };
-    let (from, until) = (time(timed.valid_from), time(timed.valid_until));
-    // Writing to a string cannot fail.
-    let _ = writeln!(line, "{} {} {from} {until}", timed.offset, timed.code);
 }
 
 fn parse_time(text: &str) -> Result<UnixTime, String> {
