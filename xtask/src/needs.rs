@@ -22,6 +22,11 @@ pub(crate) const NEEDS: &[Need] = &[
     Need { package: "pkg-config", reason: "finds the C libraries", probe: Probe::Program("pkg-config") },
     Need { package: "libpcsclite-dev", reason: "PC/SC readers", probe: Probe::Library("libpcsclite") },
     Need { package: "pcscd", reason: "the real PC/SC service under the tests", probe: Probe::Program("pcscd") },
+    Need {
+        package: "libnfc-bin",
+        reason: "a foreign judge of the emulated NFC reader",
+        probe: Probe::Program("nfc-list"),
+    },
     Need { package: "oathtool", reason: "a foreign judge of our codes", probe: Probe::Program("oathtool") },
     Need { package: "util-linux", reason: "services of the tests' own", probe: Probe::Program("unshare") },
 ];

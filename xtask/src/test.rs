@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that must be right before a change goes in.
 
 use std::env;
-use std::io::{BufRead as _, BufReader, Write as _, stdout};
+use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _, stdout};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
 
@@ -15,7 +15,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     }
     let before = changes();
     step("setup", prepare)?;
-    step("format", || cargo(&["fmt", "--all", "--check"]))?;
+    // Left to itself, rustfmt colours its differences in log files too.
+    let color = if stdout().is_terminal() { "always" } else { "never" };
+    step("format", || cargo(&["fmt", "--all", "--check", "--", "--color", color]))?;
     step("lint", || cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"]))?;
     step("programs", || cargo(&["build", "--workspace", "--bins"]))?;
     step("docs", || {
