@@ -1,38 +1,47 @@
 //! A bench with readers on it: which card lies where, and who sees it.
 
+mod id;
 mod reader;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use oathburn_oath::SerialNumber;
 
+pub use self::id::ReaderId;
 pub(crate) use self::reader::Reader;
 use crate::pcscd_watch::PcscdWatch;
-use crate::{Device, EmulatorError, PrivatePcscd};
+use crate::{Device, EmulatorError, Pn532Port, PrivatePcscd};
 
 /// Readers, the service that shows them, and a drawer for the tokens that lie on none of them.
 pub struct Bench {
+    /// Those of the service first, the chips after them.
     readers: Vec<Mutex<Reader>>,
+    slots: usize,
     drawer: Mutex<Vec<Device>>,
     /// `None` when the service is somebody else's.
     service: Option<Mutex<PrivatePcscd>>,
 }
 
 impl Bench {
-    /// The readers of a service of our own, which is running.
-    pub fn with_service(service: PrivatePcscd, readers: usize) -> Self {
-        let reader = |n| Reader::new(PrivatePcscd::reader_name(n), PrivatePcscd::address(n), Some(service.socket()));
+    /// The readers of a service of our own, which is running, and NFC chips beside them. Either may be missing.
+    pub fn new(service: Option<PrivatePcscd>, chips: Vec<Pn532Port>) -> Self {
+        let socket = service.as_ref().map(PrivatePcscd::socket);
+        let slot =
+            |n| Reader::vpcd(ReaderId::Pcsc(n), PrivatePcscd::reader_name(n), PrivatePcscd::address(n), socket.clone());
+        let slots = service.as_ref().map_or(0, PrivatePcscd::readers);
+        let chips = chips.into_iter().enumerate().map(|(n, port)| Reader::pn532(ReaderId::Nfc(n), port));
         Self {
-            readers: (0..readers).map(reader).map(Mutex::new).collect(),
+            readers: (0..slots).map(slot).chain(chips).map(Mutex::new).collect(),
+            slots,
             drawer: Mutex::default(),
-            service: Some(Mutex::new(service)),
+            service: service.map(Mutex::new),
         }
     }
 
     /// One reader whose driver listens at `address`, somewhere else.
     pub fn connected_to(address: std::net::SocketAddr) -> Self {
-        let reader = Reader::new(address.to_string(), address, None);
-        Self { readers: vec![Mutex::new(reader)], drawer: Mutex::default(), service: None }
+        let reader = Reader::vpcd(ReaderId::Pcsc(0), address.to_string(), address, None);
+        Self { readers: vec![Mutex::new(reader)], slots: 1, drawer: Mutex::default(), service: None }
     }
 
     /// Takes all cards away and ends the service, without waiting for either to be noticed.
@@ -46,22 +55,35 @@ impl Bench {
         }
     }
 
-    /// The names of the readers.
+    /// The PC/SC names of the service's readers.
     pub fn reader_names(&self) -> Vec<String> {
-        self.readers().map(|reader| reader.name().to_owned()).collect()
+        self.names(|id| matches!(id, ReaderId::Pcsc(_)))
+    }
+
+    /// What libnfc calls the NFC chips.
+    pub fn connstrings(&self) -> Vec<String> {
+        self.names(|id| matches!(id, ReaderId::Nfc(_)))
+    }
+
+    fn names(&self, wanted: impl Fn(ReaderId) -> bool) -> Vec<String> {
+        self.readers().filter(|reader| wanted(reader.id())).map(|reader| reader.name().to_owned()).collect()
     }
 
     pub(crate) fn readers(&self) -> impl Iterator<Item = MutexGuard<'_, Reader>> {
         self.readers.iter().map(lock)
     }
 
-    pub(crate) fn reader(&self, number: usize) -> Result<MutexGuard<'_, Reader>, EmulatorError> {
-        self.readers.get(number).map(lock).ok_or(EmulatorError::NoReader { reader: number })
+    pub(crate) fn reader(&self, id: ReaderId) -> Result<MutexGuard<'_, Reader>, EmulatorError> {
+        let at = match id {
+            ReaderId::Pcsc(number) => Some(number).filter(|&number| number < self.slots),
+            ReaderId::Nfc(number) => number.checked_add(self.slots),
+        };
+        at.and_then(|at| self.readers.get(at)).map(lock).ok_or(EmulatorError::NoReader { reader: id })
     }
 
     /// Lays a device on a reader. What lay there before goes into the drawer if it is a token.
-    pub(crate) fn insert(&self, number: usize, device: Device) -> Result<(), EmulatorError> {
-        let mut reader = match self.reader(number).and_then(|mut reader| reader.remove().map(|()| reader)) {
+    pub(crate) fn insert(&self, id: ReaderId, device: Device) -> Result<(), EmulatorError> {
+        let mut reader = match self.reader(id).and_then(|mut reader| reader.remove().map(|()| reader)) {
             Ok(reader) => reader,
             Err(error) => {
                 self.put_away(vec![device]);
@@ -70,7 +92,7 @@ impl Bench {
         };
         let replaced = reader.replace(device);
         self.put_away(replaced);
-        reader.insert_again(number)
+        reader.insert_again()
     }
 
     /// Takes tokens into the drawer. Foreign cards are all alike and not kept; of two tokens with one serial number the
@@ -108,7 +130,7 @@ impl Bench {
             let swapped_out = reader.take_swapped_out();
             self.put_away(swapped_out);
             if let Ok(Some(found)) =
-                reader.with_device(0, |device| device.token().filter(|token| token.serial() == serial).map(&mut look))
+                reader.with_device(|device| device.token().filter(|token| token.serial() == serial).map(&mut look))
             {
                 return Ok(found);
             }
@@ -143,7 +165,9 @@ impl Bench {
         let mut service = self.service()?;
         service.start()?;
         let mut readers: Vec<_> = self.readers().collect();
-        let inserted: Vec<_> = readers.iter().filter(|r| r.is_inserted()).map(|r| r.name().to_owned()).collect();
+        let in_service = |reader: &&MutexGuard<'_, Reader>| matches!(reader.id(), ReaderId::Pcsc(_));
+        let inserted = readers.iter().filter(in_service).filter(|reader| reader.is_inserted());
+        let inserted: Vec<_> = inserted.map(|reader| reader.name().to_owned()).collect();
         PcscdWatch::connect(&service.socket())?.wait_until("the cards on its readers", |states| {
             inserted.iter().all(|name| states.iter().any(|state| state.name == *name && state.card_present))
         })?;

@@ -1,5 +1,6 @@
 //! What a card is to a reader: bytes in, bytes out, and power.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The answer to reset of a contactless card as PC/SC composes it: no historical bytes, T=0 and T=1 offered.
@@ -34,12 +35,41 @@ pub enum Tear {
     Store,
 }
 
+/// What a card says of itself while it is found and activated over the air (ISO/IEC 14443-3 and 14443-4, type A).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activation {
+    /// The answer to the first request, in the order in which NFC chips give it: high byte first.
+    pub atqa: [u8; 2],
+    /// The answer to the selection. Bit 5: the card speaks ISO/IEC 14443-4.
+    pub sak: u8,
+    /// The unique identifier: 4, 7 or 10 bytes.
+    pub uid: Vec<u8>,
+    /// The answer to select, its length byte first.
+    pub ats: Vec<u8>,
+}
+
+impl Activation {
+    /// The card of an identifier: 256-byte frames, 5 ms to answer, no historical bytes.
+    pub fn new(uid: &[u8]) -> Self {
+        // The second nibble of the first answer's low byte tells how long the identifier is.
+        let size = match uid.len() {
+            0..=4 => 0x04,
+            5..=7 => 0x44,
+            _ => 0x84,
+        };
+        Self { atqa: [0x00, size], sak: 0x20, uid: uid.to_vec(), ats: vec![0x05, 0x78, 0x77, 0x41, 0x02] }
+    }
+}
+
 /// A card on a reader. The reader decides when it has power; the card decides what it answers.
 pub trait Card: Send {
     /// The answer to reset (ISO/IEC 7816-3, section 8). Never empty.
     fn atr(&self) -> Vec<u8> {
         CONTACTLESS_ATR.to_vec()
     }
+
+    /// Who it is over the air.
+    fn activation(&self) -> Activation;
 
     /// Power comes.
     fn power_on(&mut self) {
@@ -69,6 +99,10 @@ impl<C: Card + ?Sized> Card for Box<C> {
         (**self).atr()
     }
 
+    fn activation(&self) -> Activation {
+        (**self).activation()
+    }
+
     fn power_on(&mut self) {
         (**self).power_on();
     }
@@ -88,4 +122,40 @@ impl<C: Card + ?Sized> Card for Box<C> {
     fn arm_tear(&mut self, tear: Tear) -> bool {
         (**self).arm_tear(tear)
     }
+}
+
+/// A card that others look at while it lies on a reader.
+impl<C: Card> Card for Arc<Mutex<C>> {
+    fn atr(&self) -> Vec<u8> {
+        lock(self).atr()
+    }
+
+    fn activation(&self) -> Activation {
+        lock(self).activation()
+    }
+
+    fn power_on(&mut self) {
+        lock(self).power_on();
+    }
+
+    fn power_off(&mut self) {
+        lock(self).power_off();
+    }
+
+    fn reset(&mut self) {
+        lock(self).reset();
+    }
+
+    fn transmit(&mut self, command: &[u8]) -> Reply {
+        lock(self).transmit(command)
+    }
+
+    fn arm_tear(&mut self, tear: Tear) -> bool {
+        lock(self).arm_tear(tear)
+    }
+}
+
+fn lock<C>(card: &Mutex<C>) -> MutexGuard<'_, C> {
+    // A card that panicked is still the card that lies there.
+    card.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,6 @@
 //! The control protocol: one command per line, one JSON object per answer.
 
+mod chip;
 mod fault;
 mod spec;
 
@@ -7,12 +8,13 @@ use data_encoding::HEXLOWER;
 use oathburn_oath::{Clock, Remedy, SystemClock};
 use serde_json::{Value, json};
 
-use crate::bench::Reader;
+use crate::bench::{Reader, ReaderId};
 use crate::words::Words;
-use crate::{Bench, Device, EmulatorError, Token2Single};
+use crate::{Bench, Device, EmulatorError, Exchange, Token2Single};
 
 /// All commands, as `help` shows them.
 const HELP: &[&str] = &[
+    "READER is 0, 1, ... on the PC/SC service, nfc0, nfc1, ... (also where NFC is asked for) for a PN532",
     "insert READER token2-single serial=SERIAL [restricted=0|1] [clock-offset=SECONDS] [old-firmware=TRIES]",
     "insert READER fido|oath|security-key|ndef|payment|dumb",
     "insert READER same                    the card that lay there last, as it was",
@@ -29,6 +31,9 @@ const HELP: &[&str] = &[
     "fault READER lock tries=N             old firmware: locks for good after N wrong answers",
     "faults READER clear",
     "log READER [clear]",
+    "chip NFC mute|no-reply|nack|error-frame|vanish|tear-before|tear-after [at=N|cmd=HH]",
+    "chip NFC length-checksum|data-checksum|slow ms=N|truncated len=N|extra bytes=HEX|data bytes=HEX [at=N|cmd=HH]",
+    "chip NFC clear|unplug|plug|log [clear]",
     "pcscd stop|start|kill",
     "status",
     "quit",
@@ -75,12 +80,13 @@ impl Bench {
             "faults" => self.control_faults(words),
             "log" => self.control_log(words),
             "clock" => self.control_clock(words),
-            "remove" => self.with_reader(words, |reader, _| reader.remove()),
+            "chip" => self.control_chip(words),
+            "remove" => self.with_reader(words, Reader::remove),
             "press" => self.with_reader(words, Reader::insert_again),
-            "power-cycle" => self.with_reader(words, |reader, number| {
-                drop(reader.card(number)?);
+            "power-cycle" => self.with_reader(words, |reader| {
+                drop(reader.card()?);
                 reader.remove()?;
-                reader.insert_again(number)
+                reader.insert_again()
             }),
             _ => Err(EmulatorError::Command { command: command.into() }),
         }
@@ -89,28 +95,28 @@ impl Bench {
     fn with_reader(
         &self,
         mut words: Words<'_>,
-        act: impl FnOnce(&mut Reader, usize) -> Result<(), EmulatorError>,
+        act: impl FnOnce(&mut Reader) -> Result<(), EmulatorError>,
     ) -> Result<Value, EmulatorError> {
-        let number = words.number("a reader")?;
+        let id = words.reader()?;
         words.end()?;
-        act(&mut *self.reader(number)?, number)?;
+        act(&mut *self.reader(id)?)?;
         Ok(json!({}))
     }
 
     fn control_insert(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
-        let number = words.number("a reader")?;
+        let id = words.reader()?;
         // Before anything is made, so that a wrong number takes no token out of the drawer.
-        drop(self.reader(number)?);
+        drop(self.reader(id)?);
         if words.next_is("same") {
             words.end()?;
-            self.reader(number)?.insert_again(number)?;
+            self.reader(id)?.insert_again()?;
         } else {
             let device = self.device(&mut words)?;
             words.end()?;
-            self.insert(number, device)?;
+            self.insert(id, device)?;
         }
-        let reader = self.reader(number)?;
-        reader.with_device(number, |device| json!({ "card": device.kind(), "serial": serial_of(device) }))
+        let reader = self.reader(id)?;
+        reader.with_device(|device| json!({ "card": device.kind(), "serial": serial_of(device) }))
     }
 
     fn control_service(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
@@ -131,8 +137,8 @@ impl Bench {
             let serial = words.next("a serial number")?.parse()?;
             return self.look_at(&serial, look);
         }
-        let number = words.number("a reader")?;
-        let found = self.reader(number)?.with_device(number, |device| device.token().map(&mut look))?;
+        let id = words.reader()?;
+        let found = self.reader(id)?.with_device(|device| device.token().map(&mut look))?;
         found.ok_or(EmulatorError::NotToken)
     }
 
@@ -154,45 +160,43 @@ impl Bench {
     }
 
     fn control_clock(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
-        let number = words.number("a reader")?;
+        let id = words.reader()?;
         let seconds = words.required("shift", "a number of seconds", |value| value.parse().ok())?;
         words.end()?;
-        let reader = self.reader(number)?;
-        let mut card = reader.card(number)?;
+        let reader = self.reader(id)?;
+        let mut card = reader.card()?;
         let token = card.card_mut().token_mut().ok_or(EmulatorError::NotToken)?;
         token.shift_clock(seconds);
         Ok(json!({ "clock": token.time().seconds(), "clock_offset": token.clock_offset() }))
     }
 
     fn control_log(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
-        let number = words.number("a reader")?;
+        let id = words.reader()?;
         let clear = words.next_is("clear");
         words.end()?;
-        let reader = self.reader(number)?;
-        let mut card = reader.card(number)?;
-        let log: Vec<_> = card
-            .log()
-            .map(|exchange| {
-                let answer = exchange.answer.as_ref().map(|answer| HEXLOWER.encode(answer));
-                json!({ "command": HEXLOWER.encode(&exchange.command), "answer": answer })
-            })
-            .collect();
+        let reader = self.reader(id)?;
+        let mut card = reader.card()?;
+        let log = log_json(card.log());
         if clear {
             card.clear_log();
         }
-        Ok(json!({ "log": log }))
+        Ok(log)
     }
 
     fn status(&self) -> Value {
         let readers: Vec<_> = self
             .readers()
-            .enumerate()
-            .map(|(number, reader)| {
-                let card = reader.card(number).ok();
+            .map(|reader| {
+                let inserted = reader.is_inserted();
+                let card = reader.card().ok();
+                let number = match reader.id() {
+                    ReaderId::Pcsc(number) => json!(number),
+                    id @ ReaderId::Nfc(_) => json!(id.to_string()),
+                };
                 json!({
                     "reader": number,
                     "name": reader.name(),
-                    "inserted": reader.is_inserted(),
+                    "inserted": inserted,
                     "card": card.as_ref().map(|card| card.card().kind()),
                     "serial": card.as_ref().and_then(|card| serial_of(card.card())),
                     "faults": card.as_ref().map_or(0, |card| card.armed()),
@@ -202,6 +206,14 @@ impl Bench {
         let service = self.is_service_running().map(|running| if running { "running" } else { "stopped" });
         json!({ "pcscd": service, "readers": readers })
     }
+}
+
+fn log_json<'a>(log: impl Iterator<Item = &'a Exchange>) -> Value {
+    let exchange = |exchange: &Exchange| {
+        let answer = exchange.answer.as_ref().map(|answer| HEXLOWER.encode(answer));
+        json!({ "command": HEXLOWER.encode(&exchange.command), "answer": answer })
+    };
+    json!({ "log": log.map(exchange).collect::<Vec<_>>() })
 }
 
 fn serial_of(device: &Device) -> Option<String> {

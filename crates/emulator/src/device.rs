@@ -1,6 +1,6 @@
 //! Everything that can lie on an emulated reader, as one type.
 
-use crate::{Card, Foreign, Reply, Tear, Token2Single};
+use crate::{Activation, Card, Foreign, Reply, Tear, Token2Single};
 
 /// A token or a foreign card.
 pub enum Device {
@@ -53,6 +53,10 @@ impl Device {
 impl Card for Device {
     fn atr(&self) -> Vec<u8> {
         self.as_card().atr()
+    }
+
+    fn activation(&self) -> Activation {
+        self.as_card().activation()
     }
 
     fn power_on(&mut self) {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use oathburn_oath::{OathError, Remedy};
 
+use crate::ReaderId;
+
 /// Everything this crate refuses or fails at.
 #[derive(Debug, thiserror::Error)]
 pub enum EmulatorError {
@@ -59,9 +61,21 @@ pub enum EmulatorError {
         /// How long we waited.
         seconds: u64,
     },
+    /// A path for a serial line that libnfc cannot be given.
+    #[error("a serial line cannot be at {}", path.display())]
+    PortPath {
+        /// The path.
+        path: PathBuf,
+    },
     /// A number of readers that the service cannot have.
     #[error("1 to 16 readers are possible, not {readers}")]
     Readers {
+        /// What was asked for.
+        readers: usize,
+    },
+    /// A number of NFC readers that nobody needs.
+    #[error("0 to 16 NFC readers are possible, not {readers}")]
+    NfcReaders {
         /// What was asked for.
         readers: usize,
     },
@@ -77,17 +91,23 @@ pub enum EmulatorError {
         /// What is wrong with which word.
         problem: String,
     },
-    /// A reader number that does not exist.
+    /// A reader that does not exist.
     #[error("there is no reader {reader}")]
     NoReader {
-        /// The number.
-        reader: usize,
+        /// How it was called.
+        reader: ReaderId,
+    },
+    /// A reader of the PC/SC service, which has no chip that we could touch.
+    #[error("reader {reader} is no NFC chip")]
+    NoChip {
+        /// How it is called.
+        reader: ReaderId,
     },
     /// Nothing was ever put on this reader.
     #[error("reader {reader} has had no card yet")]
     NoCard {
-        /// The number.
-        reader: usize,
+        /// How it is called.
+        reader: ReaderId,
     },
     /// A foreign card, which has no display and no state.
     #[error("the card is not a token")]
@@ -143,10 +163,13 @@ impl Remedy for EmulatorError {
             Self::PcscdEnded => "pcscd-ended",
             Self::PcscdProtocol { .. } => "pcscd-protocol",
             Self::Unnoticed { .. } => "pcscd-unnoticed",
+            Self::PortPath { .. } => "port-path",
             Self::Readers { .. } => "readers-out-of-range",
+            Self::NfcReaders { .. } => "nfc-readers-out-of-range",
             Self::Command { .. } => "command-unknown",
             Self::Words { .. } => "words-wrong",
             Self::NoReader { .. } => "reader-unknown",
+            Self::NoChip { .. } => "reader-without-chip",
             Self::NoCard { .. } => "reader-empty",
             Self::NotToken => "not-a-token",
             Self::NoToken { .. } => "token-unknown",
@@ -172,9 +195,12 @@ impl Remedy for EmulatorError {
             Self::BelowRun { .. } => "choose a folder elsewhere with --dir, for example below /tmp",
             Self::PcscdEnded => "see pcscd.log in the emulator's folder; `pcscd start` starts the service again",
             Self::PcscdProtocol { .. } => "use pcscd 1.9 or 2.x",
+            Self::PortPath { .. } => "choose a folder with --dir whose path is short and has no colon in it",
             Self::Readers { .. } => "choose another number with --readers",
+            Self::NfcReaders { .. } => "choose another number with --nfc",
             Self::Command { .. } | Self::Words { .. } => "`help` lists all commands",
             Self::NoReader { .. } => "count readers from 0; `status` lists them",
+            Self::NoChip { .. } => "readers with a chip are called nfc0, nfc1 and so on; `emulate --nfc N` makes them",
             Self::NoCard { .. } => "insert a card first, as in `insert 0 token2-single serial=86596220000001`",
             Self::NoToken { .. } => "take it off its reader first; `status` says where it lies",
             Self::NotToken => "insert a token",
@@ -204,11 +230,14 @@ mod tests {
             EmulatorError::PcscdEnded,
             EmulatorError::PcscdProtocol { major: 5, minor: 0 },
             EmulatorError::Unnoticed { event: "a card".into(), seconds: 30 },
+            EmulatorError::PortPath { path: "/a:b".into() },
             EmulatorError::Readers { readers: 17 },
+            EmulatorError::NfcReaders { readers: 17 },
             EmulatorError::Command { command: "rain".into() },
             EmulatorError::words("at is a number"),
-            EmulatorError::NoReader { reader: 7 },
-            EmulatorError::NoCard { reader: 0 },
+            EmulatorError::NoReader { reader: ReaderId::Nfc(7) },
+            EmulatorError::NoCard { reader: ReaderId::Pcsc(0) },
+            EmulatorError::NoChip { reader: ReaderId::Pcsc(0) },
             EmulatorError::NotToken,
             EmulatorError::NoToken { serial: text() },
             EmulatorError::ForeignService,

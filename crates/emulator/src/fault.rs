@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::{Card, Reply, Tear};
+use crate::{Activation, Card, Reply, Tear};
 
 /// When a fault happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +38,43 @@ pub enum Fault<C> {
     Swap(C),
 }
 
-struct Armed<C> {
-    trigger: Trigger,
-    fault: Fault<C>,
+/// Faults that wait for what triggers them.
+pub(crate) struct Armory<F> {
+    armed: Vec<(Trigger, F)>,
+}
+
+impl<F> Default for Armory<F> {
+    fn default() -> Self {
+        Self { armed: Vec::new() }
+    }
+}
+
+impl<F> Armory<F> {
+    pub(crate) fn arm(&mut self, trigger: Trigger, fault: F) {
+        self.armed.push((trigger, fault));
+    }
+
+    pub(crate) fn disarm(&mut self) -> impl Iterator<Item = F> {
+        self.armed.drain(..).map(|(_, fault)| fault)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.armed.len()
+    }
+
+    /// The faults that the next command triggers, by its instruction if it has one; the others come closer.
+    pub(crate) fn triggered(&mut self, instruction: Option<u8>) -> Vec<F> {
+        for (trigger, _) in &mut self.armed {
+            if let Trigger::Command(left) = trigger {
+                *left = left.saturating_sub(1);
+            }
+        }
+        let happens = |(trigger, _): &mut (Trigger, F)| match *trigger {
+            Trigger::Command(left) => left == 0,
+            Trigger::Instruction(awaited) => instruction == Some(awaited),
+        };
+        self.armed.extract_if(.., happens).map(|(_, fault)| fault).collect()
+    }
 }
 
 /// One command and what came of it.
@@ -57,7 +91,7 @@ const LOG_LEN: usize = 10_000;
 /// A card to which things happen, and which keeps a log of its conversations.
 pub struct Faulty<C> {
     card: C,
-    armed: Vec<Armed<C>>,
+    armory: Armory<Fault<C>>,
     swapped_out: Vec<C>,
     mute: bool,
     log: VecDeque<Exchange>,
@@ -66,7 +100,7 @@ pub struct Faulty<C> {
 impl<C: Card> Faulty<C> {
     /// A card to which nothing has happened yet.
     pub fn new(card: C) -> Self {
-        Self { card, armed: Vec::new(), swapped_out: Vec::new(), mute: false, log: VecDeque::new() }
+        Self { card, armory: Armory::default(), swapped_out: Vec::new(), mute: false, log: VecDeque::new() }
     }
 
     /// The card that lies there now.
@@ -97,24 +131,22 @@ impl<C: Card> Faulty<C> {
 
     /// Arms a fault.
     pub fn arm(&mut self, trigger: Trigger, fault: Fault<C>) {
-        self.armed.push(Armed { trigger, fault });
+        self.armory.arm(trigger, fault);
     }
 
     /// Disarms what has not happened yet, and gives back the cards that were to be swapped in.
     pub fn disarm(&mut self) -> Vec<C> {
         self.mute = false;
-        self.armed
-            .drain(..)
-            .filter_map(|armed| match armed.fault {
-                Fault::Swap(card) => Some(card),
-                _ => None,
-            })
-            .collect()
+        let swapped_in = |fault| match fault {
+            Fault::Swap(card) => Some(card),
+            _ => None,
+        };
+        self.armory.disarm().filter_map(swapped_in).collect()
     }
 
     /// How many faults are waiting for their command.
     pub fn armed(&self) -> usize {
-        self.armed.len()
+        self.armory.len()
     }
 
     /// The cards that were swapped out since the last call.
@@ -132,22 +164,8 @@ impl<C: Card> Faulty<C> {
         self.log.clear();
     }
 
-    /// The faults that this command triggers; the others come closer.
-    fn triggered(&mut self, command: &[u8]) -> Vec<Fault<C>> {
-        for armed in &mut self.armed {
-            if let Trigger::Command(left) = &mut armed.trigger {
-                *left = left.saturating_sub(1);
-            }
-        }
-        let happens = |armed: &mut Armed<C>| match armed.trigger {
-            Trigger::Command(left) => left == 0,
-            Trigger::Instruction(instruction) => command.get(1) == Some(&instruction),
-        };
-        self.armed.extract_if(.., happens).map(|armed| armed.fault).collect()
-    }
-
     fn execute(&mut self, command: &[u8]) -> Reply {
-        let faults = self.triggered(command);
+        let faults = self.armory.triggered(command.get(1).copied());
         if self.mute || faults.iter().any(|fault| matches!(fault, Fault::Mute)) {
             self.mute = true;
             return Reply::Silence;
@@ -209,6 +227,10 @@ impl<C: Card> Faulty<C> {
 impl<C: Card> Card for Faulty<C> {
     fn atr(&self) -> Vec<u8> {
         self.card.atr()
+    }
+
+    fn activation(&self) -> Activation {
+        self.card.activation()
     }
 
     fn power_on(&mut self) {

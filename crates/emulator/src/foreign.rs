@@ -2,7 +2,7 @@
 //!
 //! Each knows the SELECT of its applications (ISO/IEC 7816-4, section 11.1.1) and nothing else.
 
-use crate::{Card, Reply};
+use crate::{Activation, Card, Reply};
 
 /// An application: its identifier and what SELECT answers, without the status word.
 type Application = (&'static [u8], &'static [u8]);
@@ -77,6 +77,12 @@ impl Foreign {
 }
 
 impl Card for Foreign {
+    fn activation(&self) -> Activation {
+        // Seven bytes, as most of these cards have them; the first one names a manufacturer.
+        let kind = FOREIGN.iter().position(|kind| kind == self).and_then(|at| u8::try_from(at).ok()).unwrap_or(0xff);
+        Activation::new(&[0x04, 0x6f, 0x61, 0x74, 0x68, 0x62, kind])
+    }
+
     fn reset(&mut self) {}
 
     fn transmit(&mut self, command: &[u8]) -> Reply {

@@ -1,5 +1,6 @@
 //! Readers and tokens for a test, in a process of their own.
 
+use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -10,23 +11,46 @@ use serde_json::Value;
 
 use crate::EmulatorError;
 
-/// A running `emulate`: a private PC/SC service with readers on which tokens can be laid.
+/// A running `emulate`: a private PC/SC service with readers on which tokens can be laid, and NFC readers.
 ///
-/// Programs reach it when `PCSCLITE_CSOCK_NAME` is set to [`Lab::socket`]. Dropping it ends everything, and so does
-/// the death of the process that made it.
+/// Programs reach the service when `PCSCLITE_CSOCK_NAME` is set to [`Lab::socket`], and the NFC readers through libnfc
+/// by their [`Lab::connstrings`]. Dropping it ends everything, and so does the death of the process that made it.
+///
+/// Readers are named as in the control protocol: `0`, `1` and so on are those of the service, `"nfc0"`, `"nfc1"` and so on
+/// the others.
 pub struct Lab {
     child: Child,
-    socket: PathBuf,
-    control: PathBuf,
-    reader_names: Vec<String>,
+    place: Place,
     connection: Mutex<BufReader<UnixStream>>,
 }
 
+/// What a lab is to have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LabOptions {
+    /// Readers of a PC/SC service, up to 16. Without any there is no service either.
+    pub readers: usize,
+    /// NFC readers, up to 16.
+    pub nfc: usize,
+}
+
+/// Where everything is.
+struct Place {
+    socket: PathBuf,
+    control: PathBuf,
+    reader_names: Vec<String>,
+    connstrings: Vec<String>,
+}
+
 impl Lab {
-    /// Starts `binary` with this many readers, 1 to 16; back when the service shows them.
+    /// Starts `binary` with this many PC/SC readers, 1 to 16; back when the service shows them.
     pub fn start(binary: &Path, readers: usize) -> Result<Self, EmulatorError> {
+        Self::start_with(binary, LabOptions { readers, nfc: 0 })
+    }
+
+    /// Starts `binary` with what is wanted; back when it is there.
+    pub fn start_with(binary: &Path, options: LabOptions) -> Result<Self, EmulatorError> {
         let mut child = Command::new(binary)
-            .args(["--until-eof", "--readers", &readers.to_string()])
+            .args(["--until-eof", "--readers", &options.readers.to_string(), "--nfc", &options.nfc.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -36,10 +60,9 @@ impl Lab {
             BufReader::new(stdout).read_line(&mut line).map_err(EmulatorError::io("read from the emulator"))?;
         }
         let ready = serde_json::from_str(&line).unwrap_or(Value::Null);
-        match Self::connect(&ready) {
-            Ok((socket, control, reader_names, connection)) => {
-                Ok(Self { child, socket, control, reader_names, connection })
-            }
+        let connected = Place::read(&ready).and_then(|place| connect(&place.control).map(|stream| (place, stream)));
+        match connected {
+            Ok((place, stream)) => Ok(Self { child, place, connection: Mutex::new(BufReader::new(stream)) }),
             Err(error) => {
                 drop(child.stdin.take());
                 // What it ended with is in the error already.
@@ -49,33 +72,25 @@ impl Lab {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "the fields of a Lab, on their way into it")]
-    fn connect(ready: &Value) -> Result<(PathBuf, PathBuf, Vec<String>, Mutex<BufReader<UnixStream>>), EmulatorError> {
-        let ended = || EmulatorError::LabEnded {
-            reason: ready["error"].as_str().unwrap_or("it said neither that it is ready nor why not").into(),
-        };
-        let path = |field: &str| ready[field].as_str().map(PathBuf::from).ok_or_else(ended);
-        let (socket, control) = (path("socket")?, path("control")?);
-        let names = ready["readers"].as_array().ok_or_else(ended)?;
-        let names = names.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-        let stream = connect(&control)?;
-        Ok((socket, control, names, Mutex::new(BufReader::new(stream))))
-    }
-
-    /// The service's socket, for the variable `PCSCLITE_CSOCK_NAME`.
+    /// The service's socket, for the variable `PCSCLITE_CSOCK_NAME`. Without a service nobody listens there.
     pub fn socket(&self) -> &Path {
-        &self.socket
+        &self.place.socket
     }
 
     /// The socket of the control protocol, for programs that speak it themselves.
     pub fn control(&self) -> &Path {
-        &self.control
+        &self.place.control
     }
 
     /// The PC/SC names of the readers. With an odd number of readers the service shows one more, which is always
     /// empty: readers come in pairs.
     pub fn reader_names(&self) -> &[String] {
-        &self.reader_names
+        &self.place.reader_names
+    }
+
+    /// What libnfc calls the NFC readers: `pn532_uart:` and a path.
+    pub fn connstrings(&self) -> &[String] {
+        &self.place.connstrings
     }
 
     /// Sends one line of the control protocol; back when its effect is to be seen.
@@ -84,48 +99,56 @@ impl Lab {
     }
 
     /// Lays a card on a reader: `token2-single serial=…`, `token SERIAL`, `same`, `fido` and so on.
-    pub fn insert(&self, reader: usize, card: &str) -> Result<(), EmulatorError> {
+    pub fn insert(&self, reader: impl fmt::Display, card: &str) -> Result<(), EmulatorError> {
         self.command(&format!("insert {reader} {card}")).map(drop)
     }
 
     /// Takes the card away.
-    pub fn remove(&self, reader: usize) -> Result<(), EmulatorError> {
+    pub fn remove(&self, reader: impl fmt::Display) -> Result<(), EmulatorError> {
         self.command(&format!("remove {reader}")).map(drop)
     }
 
     /// Presses the token's button: it is on the reader again if it was not.
-    pub fn press(&self, reader: usize) -> Result<(), EmulatorError> {
+    pub fn press(&self, reader: impl fmt::Display) -> Result<(), EmulatorError> {
         self.command(&format!("press {reader}")).map(drop)
     }
 
     /// Takes the card away and lays it there again.
-    pub fn power_cycle(&self, reader: usize) -> Result<(), EmulatorError> {
+    pub fn power_cycle(&self, reader: impl fmt::Display) -> Result<(), EmulatorError> {
         self.command(&format!("power-cycle {reader}")).map(drop)
     }
 
     /// The code on the display now; `------` without a seed.
-    pub fn display(&self, reader: usize) -> Result<String, EmulatorError> {
+    pub fn display(&self, reader: impl fmt::Display) -> Result<String, EmulatorError> {
         let answer = self.command(&format!("display {reader}"))?;
         Ok(answer["code"].as_str().unwrap_or_default().to_owned())
     }
 
     /// What the token holds, the seed in hex (field `seed`, `null` without one) included.
-    pub fn state(&self, reader: usize) -> Result<Value, EmulatorError> {
+    pub fn state(&self, reader: impl fmt::Display) -> Result<Value, EmulatorError> {
         self.command(&format!("state {reader} --with-seed"))
     }
 
     /// Arms a fault, for example `tear-after ins=D4`.
-    pub fn fault(&self, reader: usize, fault: &str) -> Result<(), EmulatorError> {
+    pub fn fault(&self, reader: impl fmt::Display, fault: &str) -> Result<(), EmulatorError> {
         self.command(&format!("fault {reader} {fault}")).map(drop)
     }
 
     /// What was on the wire since the log was cleared: commands in hex with their answers, `None` for those that had
     /// none.
-    pub fn log(&self, reader: usize) -> Result<Vec<(String, Option<String>)>, EmulatorError> {
-        let answer = self.command(&format!("log {reader}"))?;
-        let exchanges = answer["log"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        Ok(exchanges.iter().map(|e| (text(&e["command"]).unwrap_or_default(), text(&e["answer"]))).collect())
+    pub fn log(&self, reader: impl fmt::Display) -> Result<Vec<(String, Option<String>)>, EmulatorError> {
+        Ok(exchanges(&self.command(&format!("log {reader}"))?))
+    }
+
+    /// Does something to an NFC reader's chip or line, for example `data-checksum at=3` or `unplug`.
+    pub fn chip(&self, reader: impl fmt::Display, what: &str) -> Result<(), EmulatorError> {
+        self.command(&format!("chip {reader} {what}")).map(drop)
+    }
+
+    /// What an NFC reader's chip was told since the log was cleared, with its replies: the contents of the frames in
+    /// hex, `None` for commands that had no reply.
+    pub fn chip_log(&self, reader: impl fmt::Display) -> Result<Vec<(String, Option<String>)>, EmulatorError> {
+        Ok(exchanges(&self.command(&format!("chip {reader} log"))?))
     }
 
     fn lock(&self) -> MutexGuard<'_, BufReader<UnixStream>> {
@@ -141,6 +164,29 @@ impl Drop for Lab {
         // It cannot outlive us in any case.
         let _ = self.child.wait();
     }
+}
+
+impl Place {
+    fn read(ready: &Value) -> Result<Self, EmulatorError> {
+        let ended = || EmulatorError::LabEnded {
+            reason: ready["error"].as_str().unwrap_or("it said neither that it is ready nor why not").into(),
+        };
+        let control: PathBuf = ready["control"].as_str().map(PathBuf::from).ok_or_else(ended)?;
+        let socket = ready["socket"].as_str().map_or_else(|| control.with_file_name("pcscd.comm"), PathBuf::from);
+        let texts = |list: &Value, text: fn(&Value) -> Option<&str>| {
+            let list = list.as_array().ok_or_else(ended)?;
+            Ok::<Vec<_>, EmulatorError>(list.iter().filter_map(text).map(str::to_owned).collect())
+        };
+        let reader_names = texts(&ready["readers"], Value::as_str)?;
+        let connstrings = texts(&ready["nfc"], |reader| reader["connstring"].as_str())?;
+        Ok(Self { socket, control, reader_names, connstrings })
+    }
+}
+
+fn exchanges(answer: &Value) -> Vec<(String, Option<String>)> {
+    let exchanges = answer["log"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    exchanges.iter().map(|e| (text(&e["command"]).unwrap_or_default(), text(&e["answer"]))).collect()
 }
 
 fn connect(control: &Path) -> Result<UnixStream, EmulatorError> {

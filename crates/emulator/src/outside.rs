@@ -1,9 +1,11 @@
-//! The process that is started by people and tests. It starts itself once more in namespaces of its own, hands over
-//! commands, and takes everything down with it: the inner process ends when the pipe between them does.
+//! The process that is started by people and tests. It starts itself once more, in namespaces of its own if there is to
+//! be a PC/SC service, hands over commands, and takes everything down with it: the inner process ends when the pipe
+//! between them does.
 
 use std::fs;
 use std::io::{BufRead, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -21,10 +23,19 @@ enum Word {
 }
 
 pub(crate) fn run(cli: &Cli) -> Result<ExitCode, EmulatorError> {
-    let driver = driver(cli)?;
-    namespaces::check()?;
+    const MAX_NFC: usize = 16;
+    if cli.nfc > MAX_NFC {
+        return Err(EmulatorError::NfcReaders { readers: cli.nfc });
+    }
+    if cli.slots() == 0 && cli.nfc == 0 {
+        return Err(EmulatorError::Readers { readers: 0 });
+    }
+    let driver = if cli.slots() > 0 { Some(driver(cli)?) } else { None };
+    if driver.is_some() {
+        namespaces::check()?;
+    }
     let (folder, remove) = folder(cli)?;
-    let mut child = spawn(cli, &folder, &driver, remove)?;
+    let mut child = spawn(cli, &folder, driver.as_deref(), remove)?;
     let (sender, receiver) = channel();
     end_on_signals(sender.clone())?;
     listen(cli, sender);
@@ -40,11 +51,20 @@ pub(crate) fn run(cli: &Cli) -> Result<ExitCode, EmulatorError> {
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn spawn(cli: &Cli, folder: &Path, driver: &Path, remove: bool) -> Result<Child, EmulatorError> {
+fn spawn(cli: &Cli, folder: &Path, driver: Option<&Path>, remove: bool) -> Result<Child, EmulatorError> {
     let own = std::env::current_exe().map_err(io("find this program"))?;
-    let mut command: Command = namespaces::isolated(&own);
-    command.arg("--inside").arg(folder).arg("--driver").arg(driver);
-    command.args(["--readers", &cli.readers.to_string()]);
+    let mut command = if let Some(driver) = driver {
+        let mut command = namespaces::isolated(&own);
+        command.arg("--driver").arg(driver);
+        command
+    } else {
+        let mut command = Command::new(&own);
+        // Ctrl-C in a terminal is for this process, which then ends the other one in order.
+        command.process_group(0);
+        command
+    };
+    command.arg("--inside").arg(folder);
+    command.args(["--readers", &cli.slots().to_string(), "--nfc", &cli.nfc.to_string()]);
     if remove {
         command.arg("--remove");
     }

@@ -64,6 +64,11 @@ impl PrivatePcscd {
         self.folder.join("pcscd.comm")
     }
 
+    /// How many readers it has.
+    pub fn readers(&self) -> usize {
+        self.readers
+    }
+
     /// Where the card of a reader connects to.
     pub fn address(reader: usize) -> SocketAddr {
         let offset = u16::try_from(reader).expect("there are at most sixteen readers");

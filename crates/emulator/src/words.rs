@@ -1,9 +1,8 @@
 //! The words of a command line: some stand by their place, some by their name (`name=value`).
 
 use std::collections::VecDeque;
-use std::str::FromStr;
 
-use crate::EmulatorError;
+use crate::{EmulatorError, ReaderId};
 
 pub(crate) struct Words<'a>(VecDeque<&'a str>);
 
@@ -26,10 +25,11 @@ impl<'a> Words<'a> {
         is
     }
 
-    /// The next word as a number.
-    pub(crate) fn number<T: FromStr>(&mut self, what: &str) -> Result<T, EmulatorError> {
-        let word = self.next(what)?;
-        word.parse().map_err(|_| EmulatorError::words(format!("{what} is a number, not `{word}`")))
+    /// The next word as a reader.
+    pub(crate) fn reader(&mut self) -> Result<ReaderId, EmulatorError> {
+        let word = self.next("a reader")?;
+        word.parse()
+            .map_err(|_| EmulatorError::words(format!("a reader is a number, or nfc and a number, not `{word}`")))
     }
 
     /// The value of the word `name=value`, wherever it stands.
@@ -78,7 +78,7 @@ mod tests {
     fn words_have_places_or_names() {
         let mut words = Words::new(" insert 3  at=7 token ");
         assert_eq!(words.next("a command").unwrap(), "insert");
-        assert_eq!(words.number::<usize>("a reader").unwrap(), 3);
+        assert_eq!(words.reader().unwrap(), ReaderId::Pcsc(3));
         assert_eq!(words.parsed("at", "a number", |v| v.parse().ok()).unwrap(), Some(7_u32));
         assert_eq!(words.named("at"), None);
         assert!(words.next_is("token") && !words.next_is("token"));
@@ -89,7 +89,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         let text = |error: EmulatorError| error.to_string();
         assert_eq!(text(Words::new("").next("a reader").unwrap_err()), "a reader is missing");
-        assert_eq!(text(Words::new("x").number::<u8>("a reader").unwrap_err()), "a reader is a number, not `x`");
+        assert_eq!(text(Words::new("x").reader().unwrap_err()), "a reader is a number, or nfc and a number, not `x`");
         assert_eq!(text(Words::new("x").end().unwrap_err()), "`x` is one word too many");
         let wrong = Words::new("at=x").required("at", "a number", |v| v.parse::<u8>().ok());
         assert_eq!(text(wrong.unwrap_err()), "at is a number, not `x`");

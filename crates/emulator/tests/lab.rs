@@ -166,6 +166,24 @@ fn asked_to_end_it_ends_in_order() {
 }
 
 #[test]
+fn without_a_service_there_is_no_need_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    // The driver is not even looked for.
+    let mut process = Process::start(&["--until-eof", "--nfc", "2", "--dir", dir, "--driver", "/no/driver.so"]);
+    assert_eq!((&process.ready["socket"], &process.ready["readers"]), (&Value::Null, &serde_json::json!([])));
+    let path = folder.path().canonicalize().unwrap();
+    assert_eq!(process.ready["nfc"][1]["connstring"], format!("pn532_uart:{}/nfc1", path.display()));
+    assert!(path.join("nfc1").exists());
+    let mut witness = UnixStream::connect(process.path("control")).unwrap();
+    process.child.kill().unwrap();
+    process.child.wait().unwrap();
+    assert!(matches!(witness.read(&mut [0; 1]), Ok(0) | Err(_)));
+    let colon = folder.path().join("a:b");
+    assert_eq!(refusal(&["--nfc", "1", "--dir", colon.to_str().unwrap()]).0["code"], "port-path");
+}
+
+#[test]
 fn commands_come_by_standard_input_too() {
     if !is_complete() {
         return;
@@ -200,6 +218,7 @@ fn what_is_missing_is_said_with_its_remedy() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("cargo xtask setup"));
     if is_complete() {
         assert_eq!(refusal(&["--readers", "17"]).0["code"], "readers-out-of-range");
+        assert_eq!(refusal(&["--nfc", "17"]).0["code"], "nfc-readers-out-of-range");
         let refused = Lab::start(Path::new(EMULATE), 0);
         assert!(matches!(refused, Err(EmulatorError::LabEnded { reason }) if reason.contains("1 to 16 readers")));
     }

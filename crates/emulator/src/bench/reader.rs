@@ -6,22 +6,55 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oathburn_oath::SerialNumber;
 
+use super::ReaderId;
 use crate::pcscd_watch::PcscdWatch;
-use crate::{Device, EmulatorError, Faulty, Insertion};
+use crate::{Device, EmulatorError, Faulty, Insertion, Pn532Port};
+
+type SharedCard = Arc<Mutex<Faulty<Device>>>;
 
 /// A reader. The card that lay there last stays known, so that it can be laid there again.
 pub(crate) struct Reader {
+    id: ReaderId,
     name: String,
-    address: SocketAddr,
-    /// The service's socket, while there is a service that shows us what it sees.
-    watched: Option<PathBuf>,
-    card: Option<Arc<Mutex<Faulty<Device>>>>,
-    insertion: Option<Insertion>,
+    wire: Wire,
+    card: Option<SharedCard>,
+}
+
+/// What brings a card before hosts.
+enum Wire {
+    /// A slot of the vpcd driver in a PC/SC service.
+    Vpcd {
+        address: SocketAddr,
+        /// The service's socket, while there is a service that shows us what it sees.
+        watched: Option<PathBuf>,
+        insertion: Option<Insertion>,
+    },
+    /// An NFC chip, which shows a card at once.
+    Pn532(Pn532Port),
 }
 
 impl Reader {
-    pub(super) fn new(name: String, address: SocketAddr, watched: Option<PathBuf>) -> Self {
-        Self { name, address, watched, card: None, insertion: None }
+    /// A reader of a PC/SC service whose driver listens at `address`.
+    pub(super) fn vpcd(id: ReaderId, name: String, address: SocketAddr, watched: Option<PathBuf>) -> Self {
+        Self { id, name, wire: Wire::Vpcd { address, watched, insertion: None }, card: None }
+    }
+
+    /// A reader of its own.
+    pub(super) fn pn532(id: ReaderId, port: Pn532Port) -> Self {
+        Self { id, name: port.connstring(), wire: Wire::Pn532(port), card: None }
+    }
+
+    /// How it is called in commands.
+    pub(crate) fn id(&self) -> ReaderId {
+        self.id
+    }
+
+    /// Its chip, if it is one.
+    pub(crate) fn chip(&self) -> Result<&Pn532Port, EmulatorError> {
+        match &self.wire {
+            Wire::Pn532(port) => Ok(port),
+            Wire::Vpcd { .. } => Err(EmulatorError::NoChip { reader: self.id }),
+        }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -29,12 +62,17 @@ impl Reader {
     }
 
     pub(super) fn set_watched(&mut self, socket: Option<PathBuf>) {
-        self.watched = socket;
+        if let Wire::Vpcd { watched, .. } = &mut self.wire {
+            *watched = socket;
+        }
     }
 
     /// Whether a card lies there and was not torn away.
     pub(crate) fn is_inserted(&self) -> bool {
-        self.insertion.as_ref().is_some_and(|insertion| !insertion.has_ended())
+        match &self.wire {
+            Wire::Vpcd { insertion, .. } => insertion.as_ref().is_some_and(|insertion| !insertion.has_ended()),
+            Wire::Pn532(port) => port.has_card(),
+        }
     }
 
     /// Makes this the device that lies there when a card is inserted next; what lay there before, and what was swapped
@@ -49,8 +87,8 @@ impl Reader {
     }
 
     /// Lays the card there again that lay there last. Without effect while it still does.
-    pub(crate) fn insert_again(&mut self, number: usize) -> Result<(), EmulatorError> {
-        drop(self.card(number)?);
+    pub(crate) fn insert_again(&mut self) -> Result<(), EmulatorError> {
+        drop(self.card()?);
         if self.is_inserted() {
             return Ok(());
         }
@@ -61,25 +99,32 @@ impl Reader {
 
     /// Takes the card away; back when the service has noticed.
     pub(crate) fn remove(&mut self) -> Result<(), EmulatorError> {
-        if self.insertion.take().is_some() {
-            self.wait_for_card(false)?;
-        }
-        Ok(())
+        let was_there = match &mut self.wire {
+            Wire::Vpcd { insertion, .. } => insertion.take().is_some(),
+            Wire::Pn532(port) => {
+                port.take_away();
+                false
+            }
+        };
+        if was_there { self.wait_for_card(false) } else { Ok(()) }
     }
 
     /// Takes the card away, noticed or not.
     pub(super) fn drop_card(&mut self) {
-        self.insertion = None;
+        match &mut self.wire {
+            Wire::Vpcd { insertion, .. } => *insertion = None,
+            Wire::Pn532(port) => port.take_away(),
+        }
     }
 
     /// Does something with the card and its faults.
-    pub(crate) fn card(&self, number: usize) -> Result<MutexGuard<'_, Faulty<Device>>, EmulatorError> {
-        self.card.as_deref().map(lock).ok_or(EmulatorError::NoCard { reader: number })
+    pub(crate) fn card(&self) -> Result<MutexGuard<'_, Faulty<Device>>, EmulatorError> {
+        self.card.as_deref().map(lock).ok_or(EmulatorError::NoCard { reader: self.id })
     }
 
     /// Looks at the device that lies there or lay there last.
-    pub(crate) fn with_device<T>(&self, number: usize, look: impl FnOnce(&Device) -> T) -> Result<T, EmulatorError> {
-        Ok(look(self.card(number)?.card()))
+    pub(crate) fn with_device<T>(&self, look: impl FnOnce(&Device) -> T) -> Result<T, EmulatorError> {
+        Ok(look(self.card()?.card()))
     }
 
     pub(super) fn take_swapped_out(&mut self) -> Vec<Device> {
@@ -91,12 +136,10 @@ impl Reader {
         if self.is_inserted() {
             return None;
         }
-        let is_it = |card: &mut Arc<Mutex<Faulty<Device>>>| {
-            lock(card).card().token().is_some_and(|token| token.serial() == serial)
-        };
+        let is_it = |card: &mut SharedCard| lock(card).card().token().is_some_and(|token| token.serial() == serial);
         let card = self.card.take_if(is_it)?;
-        self.insertion = None;
-        // The insertion's thread has ended, so nobody else holds the card.
+        self.drop_card();
+        // The insertion's thread has ended and the antenna is empty, so nobody else holds the card.
         let card = Arc::into_inner(card)?.into_inner().unwrap_or_else(PoisonError::into_inner);
         Some(card.into_card())
     }
@@ -104,15 +147,23 @@ impl Reader {
     fn connect(&mut self) -> Result<(), EmulatorError> {
         let Some(card) = &self.card else { return Ok(()) };
         lock(card).present();
-        let insertion = Insertion::new(self.address, Arc::clone(card)).map_err(EmulatorError::io("start a thread"))?;
-        self.insertion = Some(insertion);
-        self.wait_for_card(true)
+        match &mut self.wire {
+            Wire::Vpcd { address, insertion, .. } => {
+                let new = Insertion::new(*address, Arc::clone(card)).map_err(EmulatorError::io("start a thread"))?;
+                *insertion = Some(new);
+                self.wait_for_card(true)
+            }
+            Wire::Pn532(port) => {
+                port.place(Arc::clone(card));
+                Ok(())
+            }
+        }
     }
 
     /// Waits until the service shows a card on this reader, or none. Where there is no service of ours there is
     /// nobody to ask.
     fn wait_for_card(&self, present: bool) -> Result<(), EmulatorError> {
-        let Some(socket) = &self.watched else { return Ok(()) };
+        let Wire::Vpcd { watched: Some(socket), .. } = &self.wire else { return Ok(()) };
         let event = format!("{} on {}", if present { "a card" } else { "no card" }, self.name);
         PcscdWatch::connect(socket)?.wait_until(&event, |states| {
             states.iter().any(|state| state.name == self.name && state.card_present == present)

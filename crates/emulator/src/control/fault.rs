@@ -10,23 +10,23 @@ use crate::{Bench, Device, EmulatorError, Fault, Tear, Trigger};
 
 impl Bench {
     pub(super) fn control_fault(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
-        let number = words.number("a reader")?;
+        let id = words.reader()?;
         // Before anything is made, so that a wrong number takes no token out of the drawer.
-        drop(self.reader(number)?.card(number)?);
+        drop(self.reader(id)?.card()?);
         let kind = words.next("a fault")?;
         if kind == "lock" {
             let tries = words.required("tries", "a number from 1 to 255", tries)?;
             words.end()?;
-            let reader = self.reader(number)?;
-            let mut card = reader.card(number)?;
+            let reader = self.reader(id)?;
+            let mut card = reader.card()?;
             card.card_mut().token_mut().ok_or(EmulatorError::NotToken)?.lock_after(tries);
             return Ok(json!({}));
         }
-        let trigger = trigger(&mut words)?;
+        let trigger = trigger(&mut words, "ins")?;
         let fault = self.fault(kind, &mut words)?;
         words.end()?;
-        let reader = self.reader(number)?;
-        let mut card = reader.card(number)?;
+        let reader = self.reader(id)?;
+        let mut card = reader.card()?;
         if matches!(fault, Fault::TearInside(_)) && card.card().token().is_none() {
             return Err(EmulatorError::NotToken);
         }
@@ -35,13 +35,13 @@ impl Bench {
     }
 
     pub(super) fn control_faults(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
-        let number = words.number("a reader")?;
+        let id = words.reader()?;
         let verb = words.next("clear")?;
         words.end()?;
         if verb != "clear" {
             return Err(EmulatorError::words(format!("faults can be cleared, not `{verb}`")));
         }
-        let waiting = self.reader(number)?.card(number)?.disarm();
+        let waiting = self.reader(id)?.card()?.disarm();
         self.put_away(waiting);
         Ok(json!({}))
     }
@@ -70,13 +70,15 @@ impl Bench {
     }
 }
 
-/// `at=N` or `ins=HH`; the next command unless said otherwise.
-fn trigger(words: &mut Words<'_>) -> Result<Trigger, EmulatorError> {
+/// `at=N`, or `ins=HH` or what else a command is called by; the next command unless said otherwise.
+pub(super) fn trigger(words: &mut Words<'_>, name: &str) -> Result<Trigger, EmulatorError> {
     let at = words.parsed("at", "a number from 1", |value| value.parse().ok().filter(|&at| at > 0))?;
     let instruction = words
-        .parsed("ins", "two hex digits", |value| u8::from_str_radix(value, 16).ok().filter(|_| value.len() == 2))?;
+        .parsed(name, "two hex digits", |value| u8::from_str_radix(value, 16).ok().filter(|_| value.len() == 2))?;
     match (at, instruction) {
-        (Some(_), Some(_)) => Err(EmulatorError::words("a fault happens at= a number or at an ins=, not both")),
+        (Some(_), Some(_)) => {
+            Err(EmulatorError::words(format!("a fault happens at= a number or at {name}=, not both")))
+        }
         (None, Some(instruction)) => Ok(Trigger::Instruction(instruction)),
         (at, None) => Ok(Trigger::Command(at.unwrap_or(1))),
     }

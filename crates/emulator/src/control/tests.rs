@@ -113,7 +113,7 @@ fn faults_are_armed_and_cleared() {
 fn the_log_shows_and_forgets() {
     let bench = bench();
     say(&bench, "insert 0 token2-single serial=1");
-    bench.reader(0).unwrap().card(0).unwrap().transmit(&[0x80]);
+    bench.reader(ReaderId::Pcsc(0)).unwrap().card().unwrap().transmit(&[0x80]);
     assert_eq!(say(&bench, "log 0 clear")["log"], json!([{ "command": "80", "answer": "6700" }]));
     assert_eq!(say(&bench, "log 0")["log"], json!([]));
 }
@@ -132,4 +132,80 @@ fn what_cannot_be_is_refused_with_a_code() {
     assert_eq!(bench.execute("quit now").json["ok"], false);
     assert!(bench.execute("quit").quit);
     assert_eq!(bench.execute("help").json["commands"].as_array().unwrap().len(), HELP.len());
+}
+
+/// A bench with two NFC readers and no service.
+fn nfc_bench() -> (tempfile::TempDir, Bench) {
+    let folder = tempfile::tempdir().unwrap();
+    let port = |name| crate::Pn532Port::new(&folder.path().join(name)).unwrap();
+    let bench = Bench::new(None, vec![port("nfc0"), port("nfc1")]);
+    (folder, bench)
+}
+
+#[test]
+fn nfc_readers_have_the_same_verbs() {
+    let (_folder, bench) = nfc_bench();
+    assert_eq!((bench.reader_names().len(), bench.connstrings().len()), (0, 2));
+    assert_eq!(refused(&bench, "remove 0"), "there is no reader 0");
+    assert_eq!(refused(&bench, "remove nfc2"), "there is no reader nfc2");
+    assert_eq!(refused(&bench, "press nfc0"), "reader nfc0 has had no card yet");
+    say(&bench, "insert nfc0 token2-single serial=86596220000001 clock-offset=60");
+    say(&bench, "insert nfc1 fido");
+    assert_eq!(say(&bench, "display nfc0")["code"], "------");
+    say(&bench, "remove nfc0");
+    assert_eq!(say(&bench, "status")["readers"][0]["inserted"], false);
+    say(&bench, "press nfc0");
+    say(&bench, "power-cycle nfc0");
+    assert_eq!(say(&bench, "fault nfc0 tear-after ins=D4")["faults"], 1);
+    let status = say(&bench, "status");
+    assert_eq!(status["pcscd"], Value::Null);
+    assert_eq!((&status["readers"][0]["reader"], &status["readers"][0]["inserted"]), (&json!("nfc0"), &json!(true)));
+    say(&bench, "faults nfc0 clear");
+    assert_eq!(say(&bench, "log nfc0 clear")["log"], json!([]));
+    say(&bench, "remove nfc0");
+    // The same token on the other reader.
+    say(&bench, "insert nfc1 token 86596220000001");
+    assert_eq!(say(&bench, "state nfc1")["clock_offset"], 60);
+    assert_eq!(refused(&bench, "pcscd stop"), "the PC/SC service is not ours");
+    bench.close();
+}
+
+#[test]
+fn chips_have_faults_and_plugs_of_their_own() {
+    let (_folder, bench) = nfc_bench();
+    let faults = [
+        "mute",
+        "no-reply",
+        "nack",
+        "error-frame",
+        "vanish",
+        "tear-before",
+        "tear-after",
+        "length-checksum",
+        "data-checksum",
+        "slow ms=5",
+        "truncated len=0",
+        "extra bytes=00ff",
+        "data bytes=FF cmd=02",
+    ];
+    for (armed, fault) in (1..).zip(faults) {
+        assert_eq!(say(&bench, &format!("chip nfc1 {fault}"))["faults"], armed);
+    }
+    say(&bench, "chip nfc1 clear");
+    assert_eq!(say(&bench, "chip nfc1 nack at=7")["faults"], 1);
+    say(&bench, "chip nfc1 unplug");
+    say(&bench, "chip nfc1 plug");
+    assert_eq!(say(&bench, "chip nfc1 log clear")["log"], json!([]));
+    for (line, reason) in [
+        ("chip", "a reader is missing"),
+        ("chip nfc0", "a fault, clear, unplug, plug or log is missing"),
+        ("chip nfc0 rain", "a chip has no fault `rain`"),
+        ("chip nfc0 slow", "ms= is missing"),
+        ("chip nfc0 mute ins=02", "`ins=02` is one word too many"),
+        ("chip nfc0 mute at=1 cmd=02", "a fault happens at= a number or at cmd=, not both"),
+        ("chip nfc0 extra bytes=0", "bytes is hex digits for at most 262 bytes, not `0`"),
+    ] {
+        assert_eq!(refused(&bench, line), reason);
+    }
+    assert_eq!(refused(&self::bench(), "chip 0 mute"), "reader 0 is no NFC chip");
 }

@@ -16,6 +16,10 @@ impl Counter {
 }
 
 impl Card for Counter {
+    fn activation(&self) -> Activation {
+        Activation::new(&[self.name; 4])
+    }
+
     fn reset(&mut self) {
         self.session = 0;
     }
