@@ -9,8 +9,9 @@ use oathburn_oath::{Clock, Remedy, SystemClock};
 use serde_json::{Value, json};
 
 use crate::bench::{Reader, ReaderId};
+use crate::pcscd_watch::PATIENCE;
 use crate::words::Words;
-use crate::{Bench, Device, EmulatorError, Exchange, Token2Single};
+use crate::{Bench, Device, EmulatorError, Exchange, Faulty, Token2Single};
 
 /// All commands, as `help` shows them.
 const HELP: &[&str] = &[
@@ -25,7 +26,7 @@ const HELP: &[&str] = &[
     "display READER|token SERIAL           the code on the display",
     "state READER|token SERIAL [--with-seed]",
     "clock READER shift=SECONDS            moves the token's clock",
-    "fault READER tear-before|tear-after|mute|slow ms=N|status sw=HHHH|short len=N|flip bit=N [at=N|ins=HH]",
+    "fault READER tear-before|tear-after|mute|lapse|slow ms=N|status sw=HHHH|short len=N|flip bit=N [at=N|ins=HH]",
     "fault READER tear-config|tear-store [at=N|ins=HH]",
     "fault READER swap [at=N|ins=HH] CARD  another card after that command; CARD as with insert",
     "fault READER lock tries=N             old firmware: locks for good after N wrong answers",
@@ -34,6 +35,7 @@ const HELP: &[&str] = &[
     "chip NFC mute|no-reply|nack|error-frame|vanish|tear-before|tear-after [at=N|cmd=HH]",
     "chip NFC length-checksum|data-checksum|slow ms=N|truncated len=N|extra bytes=HEX|data bytes=HEX [at=N|cmd=HH]",
     "chip NFC clear|unplug|plug|log [clear]",
+    "await READER at=N                     answers when the N-th command of the log has reached the card",
     "pcscd stop|start|kill",
     "status",
     "quit",
@@ -79,6 +81,7 @@ impl Bench {
             "fault" => self.control_fault(words),
             "faults" => self.control_faults(words),
             "log" => self.control_log(words),
+            "await" => self.control_await(words),
             "clock" => self.control_clock(words),
             "chip" => self.control_chip(words),
             "remove" => self.with_reader(words, Reader::remove),
@@ -181,6 +184,18 @@ impl Bench {
             card.clear_log();
         }
         Ok(log)
+    }
+
+    /// Other connections go on meanwhile: neither the reader nor its card is held.
+    fn control_await(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
+        let id = words.reader()?;
+        let at = words.required("at", "a number from 1", |value| value.parse().ok().filter(|&at| at > 0))?;
+        words.end()?;
+        let card = self.reader(id)?.shared_card()?;
+        if Faulty::await_command(&card, at, PATIENCE) {
+            return Ok(json!({}));
+        }
+        Err(EmulatorError::Unnoticed { event: format!("command {at} on reader {id}"), seconds: PATIENCE.as_secs() })
     }
 
     fn status(&self) -> Value {

@@ -1,6 +1,7 @@
 //! Faults: whatever goes wrong between a host and a card, armed beforehand and triggered by a command.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -36,6 +37,8 @@ pub enum Fault<C> {
     FlipBit(usize),
     /// After this command another card lies there. The reader notices nothing; the session is lost.
     Swap(C),
+    /// After this command the card is without power for a moment. The reader notices nothing; the session is lost.
+    Lapse,
 }
 
 /// Faults that wait for what triggers them.
@@ -95,12 +98,20 @@ pub struct Faulty<C> {
     swapped_out: Vec<C>,
     mute: bool,
     log: VecDeque<Exchange>,
+    arrived: Arc<Condvar>,
 }
 
 impl<C: Card> Faulty<C> {
     /// A card to which nothing has happened yet.
     pub fn new(card: C) -> Self {
-        Self { card, armory: Armory::default(), swapped_out: Vec::new(), mute: false, log: VecDeque::new() }
+        Self {
+            card,
+            armory: Armory::default(),
+            swapped_out: Vec::new(),
+            mute: false,
+            log: VecDeque::new(),
+            arrived: Arc::default(),
+        }
     }
 
     /// The card that lies there now.
@@ -159,6 +170,16 @@ impl<C: Card> Faulty<C> {
         self.log.iter()
     }
 
+    /// Waits until the log has `count` commands; `false` when that takes longer than `patience`. The card is free
+    /// meanwhile.
+    pub fn await_command(card: &Mutex<Self>, count: usize, patience: Duration) -> bool {
+        // A card that panicked is still the card that lies there.
+        let guard = card.lock().unwrap_or_else(PoisonError::into_inner);
+        let arrived = Arc::clone(&guard.arrived);
+        let waited = arrived.wait_timeout_while(guard, patience, |card| card.log.len() < count);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
     /// Forgets the log.
     pub fn clear_log(&mut self) {
         self.log.clear();
@@ -200,6 +221,11 @@ impl<C: Card> Faulty<C> {
                 let mut gone = std::mem::replace(&mut self.card, card);
                 gone.power_off();
                 self.swapped_out.push(gone);
+                self.card.power_on();
+                return reply;
+            }
+            Fault::Lapse => {
+                self.card.power_off();
                 self.card.power_on();
                 return reply;
             }
@@ -255,6 +281,7 @@ impl<C: Card> Card for Faulty<C> {
             self.log.pop_front();
         }
         self.log.push_back(Exchange { command: command.to_vec().into(), answer });
+        self.arrived.notify_all();
         reply
     }
 

@@ -127,6 +127,11 @@ impl Reader {
         Ok(look(self.card()?.card()))
     }
 
+    /// The card itself, which then answers others while the reader is not held.
+    pub(crate) fn shared_card(&self) -> Result<Arc<Mutex<Faulty<Device>>>, EmulatorError> {
+        self.card.clone().ok_or(EmulatorError::NoCard { reader: self.id })
+    }
+
     pub(super) fn take_swapped_out(&mut self) -> Vec<Device> {
         self.card.as_deref().map(|card| lock(card).take_swapped_out()).unwrap_or_default()
     }

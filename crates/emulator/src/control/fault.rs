@@ -53,6 +53,7 @@ impl Bench {
             "tear-config" => Fault::TearInside(Tear::Config),
             "tear-store" => Fault::TearInside(Tear::Store),
             "mute" => Fault::Mute,
+            "lapse" => Fault::Lapse,
             "slow" => {
                 let millis = words.required("ms", "a number of milliseconds", |value| value.parse().ok())?;
                 Fault::Slow(Duration::from_millis(millis))

@@ -76,6 +76,7 @@ fn faults_are_armed_and_cleared() {
         "tear-config",
         "tear-store ins=C5",
         "mute at=2",
+        "lapse at=7",
         "slow ms=5 at=9",
         "status sw=6A80 ins=d4",
         "short len=1",
@@ -85,7 +86,7 @@ fn faults_are_armed_and_cleared() {
     ] {
         say(&bench, &format!("fault 0 {fault}"));
     }
-    assert_eq!(say(&bench, "status")["readers"][0]["faults"], 11);
+    assert_eq!(say(&bench, "status")["readers"][0]["faults"], 12);
     say(&bench, "faults 0 clear");
     // The card that was to be swapped in went into the drawer.
     say(&bench, "state token 2");
@@ -116,6 +117,22 @@ fn the_log_shows_and_forgets() {
     bench.reader(ReaderId::Pcsc(0)).unwrap().card().unwrap().transmit(&[0x80]);
     assert_eq!(say(&bench, "log 0 clear")["log"], json!([{ "command": "80", "answer": "6700" }]));
     assert_eq!(say(&bench, "log 0")["log"], json!([]));
+}
+
+#[test]
+fn commands_are_awaited() {
+    let bench = bench();
+    assert_eq!(refused(&bench, "await 0 at=1"), "reader 0 has had no card yet");
+    say(&bench, "insert 0 dumb");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| say(&bench, "await 0 at=2"));
+        for _ in 0..2 {
+            bench.reader(ReaderId::Pcsc(0)).unwrap().card().unwrap().transmit(&[0x80]);
+        }
+        waiting.join().unwrap();
+    });
+    say(&bench, "await 0 at=1");
+    assert_eq!(refused(&bench, "await 0 at=0"), "at is a number from 1, not `0`");
 }
 
 #[test]

@@ -108,6 +108,16 @@ fn a_swapped_card_knows_nothing_of_the_session() {
 }
 
 #[test]
+fn a_lapse_costs_the_session_and_nothing_else() {
+    let mut card = card();
+    card.arm(Trigger::Command(2), Fault::Lapse);
+    card.transmit(&COMMAND);
+    assert!(card.transmit(&COMMAND) == answer(2));
+    assert!(card.transmit(&COMMAND) == answer(1));
+    assert_eq!(card.card().executed, 3);
+}
+
+#[test]
 fn disarming_gives_the_waiting_cards_back() {
     let mut card = card();
     card.arm(Trigger::Command(1), Fault::Swap(Counter::new(2)));
@@ -135,9 +145,10 @@ fn the_log_keeps_what_was_on_the_wire() {
 
 fn any_plan() -> impl Strategy<Value = Plan> {
     prop_oneof![
-        (0..4_u8).prop_map(|kind| {
+        (0..5_u8).prop_map(|kind| {
             Plan(match kind {
                 0 => Fault::TearBefore,
+                4 => Fault::Lapse,
                 1 => Fault::TearAfter,
                 2 => Fault::TearInside(Tear::Store),
                 _ => Fault::Mute,
@@ -177,6 +188,7 @@ impl std::fmt::Debug for Plan {
             Fault::TearAfter => "tear-after",
             Fault::TearInside(_) => "tear-inside",
             Fault::Mute => "mute",
+            Fault::Lapse => "lapse",
             Fault::Slow(_) => "slow",
             Fault::StatusWord(_) => "status",
             Fault::Short(_) => "short",
