@@ -1,6 +1,7 @@
 //! The command line: global options and the table of commands.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -34,6 +35,9 @@ pub(crate) struct Globals {
     /// The reader: pcsc:NAME-PART or libnfc:CONNSTRING [default: the only one, or the only one with a token]
     #[arg(long, global = true, env = "OATHBURN_READER", value_name = "SELECTOR")]
     pub(crate) reader: Option<String>,
+    /// How long a token may take to answer one command [default: 10]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = parse_timeout)]
+    pub(crate) timeout: Option<Duration>,
     /// Who is at the keyboard; noted in the audit trail beside user id and host
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) operator: Option<String>,
@@ -98,6 +102,12 @@ pub(crate) fn parse_time(text: &str) -> Result<UnixTime, String> {
     u64::try_from(timestamp.as_second()).map(UnixTime::new).map_err(|_| "before 1970".to_owned())
 }
 
+/// Seconds, with a fraction where one is wanted; an hour at most.
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds > 0.0 && *seconds <= 3600.0);
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "a number of seconds from above 0 to 3600".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -116,5 +126,14 @@ mod tests {
         assert_eq!(parse_time("1970-01-01T01:00:59+01:00"), Ok(UnixTime::new(59)));
         assert!(parse_time("1969-12-31T23:59:59Z").is_err());
         assert!(parse_time("yesterday").is_err());
+    }
+
+    #[test]
+    fn a_timeout_is_a_number_of_seconds() {
+        assert_eq!(parse_timeout("10"), Ok(Duration::from_secs(10)));
+        assert_eq!(parse_timeout("0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["0", "-1", "3601", "inf", "NaN", "soon", ""] {
+            assert!(parse_timeout(wrong).is_err(), "{wrong}");
+        }
     }
 }

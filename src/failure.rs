@@ -110,10 +110,12 @@ impl From<StationError> for Failure {
                 let state = if source.after_write() { "unknown" } else { "reserved" };
                 failure.with("entry", entry.to_string()).with("state", state)
             }
-            StationError::NotMarkedUnknown { entry, .. }
-            | StationError::NotMarkedProgrammed { entry, .. }
-            | StationError::Live { entry, .. }
-            | StationError::DuplicateSeed { entry, .. } => failure.with("entry", entry.to_string()),
+            StationError::NotMarkedUnknown { entry, .. } | StationError::NotMarkedProgrammed { entry, .. } => {
+                failure.with("entry", entry.to_string()).with("state", "reserved")
+            }
+            StationError::Live { entry, .. } | StationError::DuplicateSeed { entry, .. } => {
+                failure.with("entry", entry.to_string())
+            }
             StationError::Foreign { card } => {
                 failure.with("kind", card.kind).with("applets", card.applets).with("programmable", false)
             }

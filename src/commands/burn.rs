@@ -1,8 +1,9 @@
 //! `oathburn burn`
 
 use clap::Args;
+use oathburn_escrow::Escrow;
 use oathburn_oath::{Drift, SerialNumber, Slot, SystemClock};
-use oathburn_station::{BurnOrder, Burned, OpenerSource, Plan, SeedSource, Station};
+use oathburn_station::{BurnOrder, Burned, OpenerSource, Plan, SeedSource, Station, StationError};
 use oathburn_token::{DisplayTimeout, Permits};
 use serde_json::{Value, json};
 
@@ -11,6 +12,7 @@ use crate::commands::codes::{self, Comparison};
 use crate::commands::select::Wait;
 use crate::commands::source::Source;
 use crate::context::{Context, LazyOpener};
+use crate::failure::Failure;
 use crate::output::Outcome;
 
 /// Burn a seed onto the token on the reader, escrow first
@@ -83,7 +85,9 @@ impl Burn {
         if self.dry_run {
             return Ok(planned(&station.plan(&mut conversation, &order)?));
         }
-        let burned = station.burn(&mut conversation, &order, &|event| context.talk.burn_event(event))?;
+        let burned = station
+            .burn(&mut conversation, &order, &|event| context.talk.burn_event(event))
+            .map_err(|error| failed(&escrow, error))?;
         drop(conversation);
         drop(deferred);
         let entry = escrow.entry(&burned.entry.to_string())?;
@@ -114,6 +118,17 @@ impl Burn {
             permits,
             ..order
         }
+    }
+}
+
+/// A burn that failed, with the state in which the escrow has its entry now.
+fn failed(escrow: &Escrow, error: StationError) -> Failure {
+    let failure = Failure::from(error);
+    let entry = failure.facts.get("state").and(failure.facts.get("entry")).and_then(Value::as_str);
+    // A store that cannot be read either is why it failed; what is known without it was said.
+    match entry.map(|id| escrow.entry(id)) {
+        Some(Ok(entry)) => failure.with("state", entry.state.as_str()),
+        _ => failure,
     }
 }
 

@@ -28,7 +28,10 @@ impl Wait {
         deferred: &Deferred<'_>,
     ) -> Result<(Reader, Conversation), Failure> {
         let selector = context.globals.reader.as_deref().map(str::parse::<ReaderSelector>).transpose()?;
-        let reader = oathburn_reader::open(selector.as_ref())?;
+        let mut reader = oathburn_reader::open(selector.as_ref())?;
+        if let Some(timeout) = context.globals.timeout {
+            reader = reader.with_timeout(timeout);
+        }
         let default = if std::io::stderr().is_terminal() { 60 } else { 0 };
         let wait = Duration::from_secs(self.wait.unwrap_or(default));
         {

@@ -11,7 +11,7 @@ pub enum StationError {
     #[error(transparent)]
     Token(#[from] TokenError),
     /// The conversation failed after a seed was reserved; the entry says how far it came.
-    #[error("{source}; the seed is in the escrow as {entry}")]
+    #[error("{source}{}; the seed is in the escrow as {entry}", untouched(.source))]
     Burn {
         /// The entry, `reserved` or `unknown`.
         entry: EntryId,
@@ -77,6 +77,11 @@ pub enum StationError {
     /// A sealed seed was asked for, and no officer is there to open it.
     #[error("only an officer can open an escrowed seed")]
     OfficerNeeded,
+}
+
+/// What an error before the first write says of the token; one that came later says itself what may have happened.
+fn untouched(error: &TokenError) -> &'static str {
+    if error.after_write() { "" } else { "; nothing was written to the token" }
 }
 
 fn describe(card: &ForeignCard) -> String {

@@ -26,7 +26,7 @@ pub enum TokenError {
         meaning: &'static str,
     },
     /// The token does not accept the key of its family.
-    #[error("the token does not accept its family's key (status {status})")]
+    #[error("the token does not accept its family's key, or has locked itself for good (status {status})")]
     WrongKey {
         /// What it answered.
         status: StatusWord,
@@ -143,6 +143,24 @@ impl TokenError {
     }
 }
 
+/// What to do with a token that may have been changed.
+fn after_write(cause: &TokenError) -> String {
+    let first = match cause {
+        TokenError::WrongKey { .. } => {
+            return "keep the token aside and do not burn it again: older tokens count failures and lock for good; ask \
+                    the seller; what it holds is not known, its seed is in the escrow"
+                .into();
+        }
+        TokenError::OtherToken { expected, .. } => format!("lay {expected} on the reader, alone"),
+        TokenError::Wire { source: TransportError::ReaderLost | TransportError::Failed { .. }, .. } => {
+            "plug the reader in again, or start its service".into()
+        }
+        TokenError::Wire { source: TransportError::Reset, .. } => "close other programs that use the reader".into(),
+        _ => "press the token's button and lay it back on the reader".into(),
+    };
+    format!("{first}, then burn the same serial again before the token is handed out; its seed is in the escrow")
+}
+
 impl Remedy for TokenError {
     fn code(&self) -> &'static str {
         match self {
@@ -176,9 +194,7 @@ impl Remedy for TokenError {
 
     fn remedy(&self) -> Option<String> {
         let text = match self {
-            Self::AfterWrite(_) => {
-                "the seed is in the escrow; switch the token on, put it back and burn the same serial again before it is handed out"
-            }
+            Self::AfterWrite(cause) => return Some(after_write(cause.cause())),
             Self::Wire { source, .. } => match source {
                 TransportError::Removed => "press the token's button and lay it on the reader until the burn is done",
                 TransportError::Reset => "close other programs that use the reader and try again",

@@ -12,6 +12,9 @@ use crate::{
 pub(super) const DEVICE_KEY: [u8; 16] =
     [0x8a, 0xd2, 0x06, 0x88, 0x3c, 0xa3, 0x69, 0x48, 0x2a, 0xb2, 0x71, 0x82, 0xb6, 0xe8, 0x32, 0x24];
 
+/// The one command whose wrong answers old tokens count.
+const ANSWER: &str = "ANSWER CHALLENGE";
+
 /// How far the clock that is read back may be from the present: the token counts whole seconds, and so do we.
 const CLOCK_TOLERANCE: i64 = 3;
 
@@ -162,7 +165,7 @@ impl<'a> Session<'a> {
         match response.status {
             StatusWord::DONE => {}
             StatusWord(0x6983) => return Err(TokenError::WrongKey { status: response.status }),
-            status => return Err(refused("ANSWER CHALLENGE", status)),
+            status => return Err(refused(ANSWER, status)),
         }
         self.clock()?;
         (self.progress)(Progress::Authenticated);
@@ -222,14 +225,30 @@ impl<'a> Session<'a> {
 /// What a refusal means here.
 fn refused(command: &'static str, status: StatusWord) -> TokenError {
     let meaning = match status.0 {
+        0x6a80 if command == ANSWER => "it knows of no challenge, so it was without power or exchanged in between",
         0x6983 => "the session is lost, the data was damaged on the way, or old firmware is locked",
         0x6a80 => "it takes the data for malformed",
-        0x6700 => "it takes the length for wrong",
-        0x6d00 => "it does not know the instruction",
-        0x6e00 => "it does not know the class of instructions",
-        _ => "it says why in no documented way",
+        other => general_meaning(other),
     };
     TokenError::Refused { command, status, meaning }
+}
+
+/// What a status word means that the family does not use (ISO/IEC 7816-4, tables 5 and 6).
+fn general_meaning(status: u16) -> &'static str {
+    match status >> 8 {
+        0x61..=0x63 | 0x6c => "it answers with a warning or a correction that has no place here",
+        0x64 | 0x65 => "it failed while it carried the command out, perhaps at its memory",
+        0x66 => "it reports a breach of its security",
+        0x67 => "it takes the length for wrong",
+        0x68 => "it does not support this form of commands",
+        0x69 => "it does not allow the command in the state it is in",
+        0x6a | 0x6b => "it takes data or parameters for wrong",
+        0x6d => "it does not know the instruction",
+        0x6e => "it does not know the class of instructions",
+        0x6f => "it failed inside, without saying at what",
+        0x90 => "it says nearly what success looks like, so the answer was damaged on the way",
+        _ => "no card answers so, so the answer was damaged on the way",
+    }
 }
 
 fn check_model(family: &FamilyId, models: &Models, serial: &SerialNumber, permits: Permits) -> Result<(), TokenError> {
@@ -295,7 +314,7 @@ fn challenge_command() -> Command {
 
 fn answer_command(answer: [u8; 16]) -> Command {
     let body = Body::Plain(answer.to_vec());
-    Command { name: "ANSWER CHALLENGE", header: [0x80, 0xce, 0, 0], body, ne: None }
+    Command { name: ANSWER, header: [0x80, 0xce, 0, 0], body, ne: None }
 }
 
 /// Clock, algorithm, time step and display time-out, all at once: there is no command for less.
