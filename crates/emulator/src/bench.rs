@@ -168,11 +168,12 @@ impl Bench {
         let in_service = |reader: &&MutexGuard<'_, Reader>| matches!(reader.id(), ReaderId::Pcsc(_));
         let inserted = readers.iter().filter(in_service).filter(|reader| reader.is_inserted());
         let inserted: Vec<_> = inserted.map(|reader| reader.name().to_owned()).collect();
-        PcscdWatch::connect(&service.socket())?.wait_until("the cards on its readers", |states| {
+        let states = PcscdWatch::connect(&service.socket())?.wait_until("the cards on its readers", |states| {
             inserted.iter().all(|name| states.iter().any(|state| state.name == *name && state.card_present))
         })?;
         for reader in &mut readers {
-            reader.set_watched(Some(service.socket()));
+            let events = states.iter().find(|state| state.name == reader.name()).map_or(0, |state| state.events);
+            reader.set_watched(Some((service.socket(), events)));
         }
         Ok(())
     }

@@ -32,6 +32,8 @@ pub(crate) struct ReaderStatus {
     pub(crate) name: String,
     /// Whether a card lies on it.
     pub(crate) card_present: bool,
+    /// How often the service's own look at the reader has found that a card came or went.
+    pub(crate) events: u32,
 }
 
 /// A connection to the service.
@@ -111,6 +113,7 @@ impl PcscdWatch {
 fn parse_state(bytes: &[u8]) -> Option<ReaderStatus> {
     let (name, rest) = bytes.split_at_checked(NAME_LEN)?;
     let name = name.split(|&byte| byte == 0).next().filter(|name| !name.is_empty())?;
-    let state = u32::from_ne_bytes(rest.get(4..8)?.try_into().ok()?);
-    Some(ReaderStatus { name: String::from_utf8_lossy(name).into_owned(), card_present: state & CARD_PRESENT != 0 })
+    let word = |at: usize| Some(u32::from_ne_bytes(rest.get(at..at + 4)?.try_into().ok()?));
+    let name = String::from_utf8_lossy(name).into_owned();
+    Some(ReaderStatus { name, card_present: word(4)? & CARD_PRESENT != 0, events: word(0)? })
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use oathburn_oath::SerialNumber;
 
 use super::ReaderId;
-use crate::pcscd_watch::PcscdWatch;
+use crate::pcscd_watch::{PcscdWatch, ReaderStatus};
 use crate::{Device, EmulatorError, Faulty, Insertion, Pn532Port};
 
 type SharedCard = Arc<Mutex<Faulty<Device>>>;
@@ -28,6 +28,8 @@ enum Wire {
         /// The service's socket, while there is a service that shows us what it sees.
         watched: Option<PathBuf>,
         insertion: Option<Insertion>,
+        /// The service's count of events when it had seen the card come.
+        events: u32,
     },
     /// An NFC chip, which shows a card at once.
     Pn532(Pn532Port),
@@ -36,7 +38,7 @@ enum Wire {
 impl Reader {
     /// A reader of a PC/SC service whose driver listens at `address`.
     pub(super) fn vpcd(id: ReaderId, name: String, address: SocketAddr, watched: Option<PathBuf>) -> Self {
-        Self { id, name, wire: Wire::Vpcd { address, watched, insertion: None }, card: None }
+        Self { id, name, wire: Wire::Vpcd { address, watched, insertion: None, events: 0 }, card: None }
     }
 
     /// A reader of its own.
@@ -61,9 +63,11 @@ impl Reader {
         &self.name
     }
 
-    pub(super) fn set_watched(&mut self, socket: Option<PathBuf>) {
-        if let Wire::Vpcd { watched, .. } = &mut self.wire {
-            *watched = socket;
+    /// The service shows us what it sees from now on, and had so many events before; or it shows nothing.
+    pub(super) fn set_watched(&mut self, service: Option<(PathBuf, u32)>) {
+        if let Wire::Vpcd { watched, events, .. } = &mut self.wire {
+            let (socket, count) = service.unzip();
+            (*watched, *events) = (socket, count.unwrap_or(0));
         }
     }
 
@@ -99,14 +103,18 @@ impl Reader {
 
     /// Takes the card away; back when the service has noticed.
     pub(crate) fn remove(&mut self) -> Result<(), EmulatorError> {
-        let was_there = match &mut self.wire {
-            Wire::Vpcd { insertion, .. } => insertion.take().is_some(),
+        let before = match &mut self.wire {
+            Wire::Vpcd { insertion, events, .. } => insertion.take().map(|_| *events),
             Wire::Pn532(port) => {
                 port.take_away();
-                false
+                None
             }
         };
-        if was_there { self.wait_for_card(false) } else { Ok(()) }
+        // A client whose reset fails makes the service say at once that the card is gone. Its own look comes later, and
+        // a card that is back before that is never noticed.
+        before.map_or(Ok(()), |before| {
+            self.wait_for_card("no card", |status| !status.card_present && status.events != before).map(drop)
+        })
     }
 
     /// Takes the card away, noticed or not.
@@ -156,7 +164,11 @@ impl Reader {
             Wire::Vpcd { address, insertion, .. } => {
                 let new = Insertion::new(*address, Arc::clone(card)).map_err(EmulatorError::io("start a thread"))?;
                 *insertion = Some(new);
-                self.wait_for_card(true)
+                let seen = self.wait_for_card("a card", |status| status.card_present)?;
+                if let Wire::Vpcd { events, .. } = &mut self.wire {
+                    *events = seen;
+                }
+                Ok(())
             }
             Wire::Pn532(port) => {
                 port.place(Arc::clone(card));
@@ -165,15 +177,15 @@ impl Reader {
         }
     }
 
-    /// Waits until the service shows a card on this reader, or none. Where there is no service of ours there is
-    /// nobody to ask.
-    fn wait_for_card(&self, present: bool) -> Result<(), EmulatorError> {
-        let Wire::Vpcd { watched: Some(socket), .. } = &self.wire else { return Ok(()) };
-        let event = format!("{} on {}", if present { "a card" } else { "no card" }, self.name);
-        PcscdWatch::connect(socket)?.wait_until(&event, |states| {
-            states.iter().any(|state| state.name == self.name && state.card_present == present)
-        })?;
-        Ok(())
+    /// Waits until the service shows this reader as `wanted`; the answer is its count of events. Where there is no
+    /// service of ours there is nobody to ask.
+    fn wait_for_card(&self, what: &str, wanted: impl Fn(&ReaderStatus) -> bool) -> Result<u32, EmulatorError> {
+        let Wire::Vpcd { watched: Some(socket), .. } = &self.wire else { return Ok(0) };
+        let event = format!("{what} on {}", self.name);
+        let mine = |states: &[ReaderStatus]| states.iter().find(|state| state.name == self.name).cloned();
+        let states =
+            PcscdWatch::connect(socket)?.wait_until(&event, |states| mine(states).is_some_and(|s| wanted(&s)))?;
+        Ok(mine(&states).map_or(0, |state| state.events))
     }
 }
 
