@@ -2,7 +2,8 @@
 //!
 //! A [`Card`] is a function from bytes to bytes. [`Token2Single`] is a token that behaves on the wire as the vendor's
 //! firmware does, judged by recorded conversations; [`Faulty`] is any card to which things happen. An [`Insertion`] puts
-//! a card on a reader of a real PC/SC service, and the program `emulate` runs such a service, privately.
+//! a card on a reader of a real PC/SC service, and the program `emulate` runs such a service, privately. A [`Pn532Port`] is
+//! an NFC chip on a pseudo-terminal, which libnfc takes for a reader.
 //!
 //! ```
 //! use oathburn_emulator::{Card, Reply, Token2Single};
@@ -23,6 +24,18 @@
 //! lab.fault(0, "tear-after ins=D4")?;
 //! std::process::Command::new("oathburn").arg("burn").env("PCSCLITE_CSOCK_NAME", lab.socket());
 //! assert_eq!(lab.state(0)?["has_seed"], false);
+//! # Ok::<(), oathburn_emulator::EmulatorError>(())
+//! ```
+//!
+//! NFC readers need no service:
+//!
+//! ```no_run
+//! use oathburn_emulator::{Lab, LabOptions, emulate_binary};
+//!
+//! let lab = Lab::start_with(&emulate_binary()?, LabOptions { readers: 0, nfc: 1 })?;
+//! lab.insert("nfc0", "token2-single serial=86596220000001")?;
+//! lab.chip("nfc0", "data-checksum at=3")?;
+//! std::process::Command::new("nfc-list").env("LIBNFC_DEVICE", &lab.connstrings()[0]);
 //! # Ok::<(), oathburn_emulator::EmulatorError>(())
 //! ```
 

@@ -231,7 +231,7 @@ impl Pn532 {
             self.antenna.take_away();
         }
         if let Some(refusal) = faults.iter().find_map(ChipFault::refusal) {
-            self.outbox.push_back((now, refusal.to_vec()));
+            self.outbox.push_back((now, refusal));
             return;
         }
         self.outbox.push_back((now, ACK.to_vec()));

@@ -74,6 +74,7 @@ fn chip_fault(kind: &str, words: &mut Words<'_>) -> Result<ChipFault, EmulatorEr
             ChipFault::Slow(Duration::from_millis(millis))
         }
         "truncated" => ChipFault::Truncated(words.required("len", "a number", |value| value.parse().ok())?),
+        "noise" => ChipFault::Noise(bytes(words)?),
         "extra" => ChipFault::Extra(bytes(words)?),
         "data" => ChipFault::Data(bytes(words)?),
         _ => return Err(EmulatorError::words(format!("a chip has no fault `{kind}`"))),

@@ -202,6 +202,7 @@ fn chips_have_faults_and_plugs_of_their_own() {
         "data-checksum",
         "slow ms=5",
         "truncated len=0",
+        "noise bytes=00",
         "extra bytes=00ff",
         "data bytes=FF cmd=02",
     ];

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::frame::{self, NACK, SYNTAX_ERROR};
+use super::frame::{self, ACK, NACK, SYNTAX_ERROR};
 
 /// What the chip does wrong at a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +17,14 @@ pub enum ChipFault {
     DataChecksum,
     /// It refuses the command with a NACK frame and does not execute it.
     Nack,
-    /// It answers with the frame for a command it cannot read, and does not execute it.
+    /// It replies with the frame for a command it cannot read, and does not execute it.
     ErrorFrame,
     /// The reply comes late.
     Slow(Duration),
     /// Only the first bytes of the reply's frame come through.
     Truncated(usize),
+    /// These bytes come between the acknowledgement and the reply's frame.
+    Noise(Vec<u8>),
     /// These bytes follow the reply's frame.
     Extra(Vec<u8>),
     /// The reply has these data, rightly framed, instead of its own.
@@ -36,11 +38,11 @@ pub enum ChipFault {
 }
 
 impl ChipFault {
-    /// What takes the place of an answer, when the command is not executed.
-    pub(super) fn refusal(&self) -> Option<&'static [u8]> {
+    /// What the chip says instead of executing the command.
+    pub(super) fn refusal(&self) -> Option<Vec<u8>> {
         match self {
-            Self::Nack => Some(&NACK),
-            Self::ErrorFrame => Some(&SYNTAX_ERROR),
+            Self::Nack => Some(NACK.to_vec()),
+            Self::ErrorFrame => Some([&ACK[..], &SYNTAX_ERROR].concat()),
             _ => None,
         }
     }
@@ -60,6 +62,7 @@ impl ChipFault {
             Self::LengthChecksum => spoil(bytes, of_length),
             Self::DataChecksum => spoil(bytes, of_content),
             Self::Truncated(len) => bytes.truncate(*len),
+            Self::Noise(noise) => drop(bytes.splice(..0, noise.iter().copied())),
             Self::Extra(more) => bytes.extend_from_slice(more),
             _ => {}
         }
