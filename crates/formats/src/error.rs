@@ -22,6 +22,27 @@ pub enum FormatError {
     /// The seed itself is wrong.
     #[error(transparent)]
     Seed(#[from] OathError),
+    /// Neither PNG nor JPEG, or a broken one.
+    #[error("the file is no picture that can be read (PNG or JPEG)")]
+    NotAPicture,
+    /// Too large to be a screenshot.
+    #[error("the picture is larger than any screen")]
+    ImageTooLarge,
+    /// A picture without a code.
+    #[error("there is no QR code in the picture")]
+    NoQrCode,
+    /// There is one, and it cannot be read.
+    #[error("the QR code in the picture cannot be read")]
+    QrDamaged,
+    /// Which one?
+    #[error("there are {count} different QR codes in the picture")]
+    SeveralQrCodes {
+        /// How many different ones.
+        count: usize,
+    },
+    /// No QR code holds so much.
+    #[error("the text is too long for a QR code")]
+    QrTooLong,
     /// No `otpauth://totp/`.
     #[error("this is no key URI for timed codes (otpauth://totp/)")]
     NotAKeyUri,
@@ -52,6 +73,12 @@ impl Remedy for FormatError {
             Self::AmbiguousEncoding => "encoding-ambiguous",
             Self::HexForBase32 => "hex-for-base32",
             Self::Seed(error) => error.code(),
+            Self::NotAPicture => "not-a-picture",
+            Self::ImageTooLarge => "picture-too-large",
+            Self::NoQrCode => "no-qr-code",
+            Self::QrDamaged => "qr-code-damaged",
+            Self::SeveralQrCodes { .. } => "several-qr-codes",
+            Self::QrTooLong => "qr-code-too-long",
             Self::NotAKeyUri => "not-a-key-uri",
             Self::UriTooLong => "uri-too-long",
             Self::UriWithoutSecret => "uri-without-secret",
@@ -84,6 +111,11 @@ impl Remedy for FormatError {
             }
             Self::HexForBase32 => "if it is hex, say --encoding hex",
             Self::Seed(error) => return error.remedy(),
+            Self::NotAPicture => "save the QR code as PNG or JPEG, or make a screenshot of it",
+            Self::ImageTooLarge | Self::SeveralQrCodes { .. } => "cut the picture so that it shows the one QR code",
+            Self::NoQrCode => "make a screenshot that shows the whole QR code with its white border",
+            Self::QrDamaged => "make a new screenshot, larger and straight; or give the seed as text",
+            Self::QrTooLong => "shorten the names of issuer and account",
             Self::NotAKeyUri | Self::UriTooLong | Self::UriWithoutSecret => "copy the whole URI from the QR code",
             Self::UriParameter { .. } | Self::UriParameterTwice { .. } => {
                 "ask the service for a new QR code, or give seed and parameters singly"
@@ -104,6 +136,12 @@ mod tests {
             FormatError::AmbiguousEncoding,
             FormatError::HexForBase32,
             FormatError::Seed(OathError::SeedEmpty),
+            FormatError::NotAPicture,
+            FormatError::ImageTooLarge,
+            FormatError::NoQrCode,
+            FormatError::QrDamaged,
+            FormatError::SeveralQrCodes { count: 2 },
+            FormatError::QrTooLong,
             FormatError::NotAKeyUri,
             FormatError::UriTooLong,
             FormatError::UriWithoutSecret,

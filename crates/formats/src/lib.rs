@@ -15,10 +15,14 @@
 
 mod classify;
 mod error;
+mod explain;
 mod otpauth;
+mod qr;
 mod seed_input;
 
 pub use classify::{Look, look};
 pub use error::FormatError;
+pub use explain::{Difference, Explained, Explanation, explain};
 pub use otpauth::{KeyUri, MAX_URI_LEN};
+pub use qr::{MAX_IMAGE_LEN, QrCode, read_seed_image};
 pub use seed_input::{SeedInput, read_seed};
