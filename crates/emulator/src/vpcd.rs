@@ -115,7 +115,7 @@ fn keep_inserted<C: Card>(address: SocketAddr, card: &Mutex<C>, shared: &Shared)
                 }
                 state.stream = Some(handle);
             }
-            let end = serve(stream, card, shared);
+            let end = serve(stream, card);
             lock(card).power_off();
             shared.lock().stream = None;
             if matches!(end, Ok(End::TornAway)) {
@@ -136,7 +136,7 @@ enum End {
 }
 
 /// One connection: messages of two bytes' length in network order and as many bytes.
-fn serve<C: Card>(mut stream: TcpStream, card: &Mutex<C>, shared: &Shared) -> io::Result<End> {
+fn serve<C: Card>(mut stream: TcpStream, card: &Mutex<C>) -> io::Result<End> {
     stream.set_nodelay(true)?;
     let mut message = Vec::new();
     loop {
@@ -155,7 +155,7 @@ fn serve<C: Card>(mut stream: TcpStream, card: &Mutex<C>, shared: &Shared) -> io
         match reply {
             Reply::Answer(bytes) => write_message(&mut stream, &bytes)?,
             Reply::Late(delay, bytes) => {
-                if shared.wait(delay) {
+                if hangs_up_within(&stream, delay)? {
                     return Ok(End::HungUp);
                 }
                 write_message(&mut stream, &bytes)?;
@@ -163,6 +163,22 @@ fn serve<C: Card>(mut stream: TcpStream, card: &Mutex<C>, shared: &Shared) -> io
             Reply::Silence => {}
             Reply::Gone => return Ok(End::TornAway),
         }
+    }
+}
+
+/// Lets time pass; `true` when the driver hung up, or the card was taken away, before it had.
+fn hangs_up_within(stream: &TcpStream, delay: Duration) -> io::Result<bool> {
+    if delay.is_zero() {
+        return Ok(false);
+    }
+    stream.set_read_timeout(Some(delay))?;
+    let peeked = stream.peek(&mut [0]);
+    stream.set_read_timeout(None)?;
+    match peeked {
+        // The driver says nothing while it waits for an answer.
+        Ok(count) => Ok(count == 0),
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
