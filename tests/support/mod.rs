@@ -92,6 +92,11 @@ impl Desk {
         finished(self.command(arguments).output().unwrap())
     }
 
+    /// Starts the program.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Running {
+        Running(self.command(arguments).spawn().unwrap())
+    }
+
     /// Runs the program with this text on stdin.
     pub(crate) fn run_with(&self, arguments: &[&str], stdin: &str) -> Run {
         use std::io::Write;
@@ -119,11 +124,46 @@ impl Desk {
         codes["codes"][0]["code"].as_str().unwrap().to_owned()
     }
 
+    /// How many entries a token has.
+    pub(crate) fn count(&self, serial: &str) -> usize {
+        self.json(&["escrow", "list", "--serial", serial]).as_array().unwrap().len()
+    }
+
+    /// The code of an entry at a time.
+    pub(crate) fn code_of(&self, entry: &Value, at: u64) -> String {
+        let codes = self.json(&["code", "--entry", entry.as_str().unwrap(), "--at", &at.to_string()]);
+        codes["codes"][0]["code"].as_str().unwrap().to_owned()
+    }
+
+    /// Whether the token on a reader shows, by its own clock, what an entry says, and its clock is right.
+    pub(crate) fn shows(&self, reader: usize, entry: &Value) -> bool {
+        let shown = self.lab().command(&format!("display {reader}")).unwrap();
+        let ahead = self.lab().state(reader).unwrap()["clock_offset"].as_i64().unwrap();
+        let at = shown["at"].as_u64().unwrap().checked_add_signed(ahead).unwrap();
+        ahead.abs() <= 3 && shown["code"] == self.code_of(entry, at)
+    }
+
     /// Whether the token on a reader shows what its newest entry says.
     pub(crate) fn display_is_escrowed(&self, reader: usize, serial: &str) -> bool {
         let shown = self.lab().command(&format!("display {reader}")).unwrap();
         let (code, at) = (shown["code"].as_str().unwrap(), shown["at"].as_u64().unwrap());
         self.expected_code(serial, &at.to_string()) == code
+    }
+}
+
+/// The program while it runs.
+pub(crate) struct Running(std::process::Child);
+
+impl Running {
+    /// Its end.
+    pub(crate) fn finish(self) -> Run {
+        finished(self.0.wait_with_output().unwrap())
+    }
+
+    /// Kills it as the kernel does it when memory is short, and waits until it is gone.
+    pub(crate) fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
     }
 }
 
