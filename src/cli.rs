@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use oathburn_oath::UnixTime;
 
-use crate::commands::{audit, burn, code, escrow, identify, seed, verify};
+use crate::commands::{audit, burn, code, drift, escrow, explain, identify, identify_code, seed, verify};
 
 /// Burns seeds onto programmable OATH tokens, keeps them in a sealed escrow, and generates their codes.
 #[derive(Debug, Parser)]
@@ -82,6 +82,12 @@ pub(crate) enum Command {
     Verify(verify::Verify),
     /// Generate the codes of an escrowed token
     Code(code::Code),
+    /// Say how far a token's clock is off
+    Drift(drift::Drift),
+    /// Say whose token shows a code
+    IdentifyCode(identify_code::IdentifyCode),
+    /// Say why a token shows other codes than its seed makes
+    Explain(explain::Explain),
     /// Keep the seeds
     #[command(subcommand)]
     Escrow(escrow::Escrow),

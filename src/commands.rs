@@ -4,8 +4,11 @@ pub(crate) mod audit;
 pub(crate) mod burn;
 pub(crate) mod code;
 pub(crate) mod codes;
+pub(crate) mod drift;
 pub(crate) mod escrow;
+pub(crate) mod explain;
 pub(crate) mod identify;
+pub(crate) mod identify_code;
 pub(crate) mod readers;
 pub(crate) mod seed;
 pub(crate) mod select;
@@ -28,6 +31,9 @@ pub(crate) fn run(command: Command, context: &Context) -> Result {
         Command::Burn(command) => command.run(context),
         Command::Verify(command) => command.run(context),
         Command::Code(command) => command.run(context),
+        Command::Drift(command) => command.run(context),
+        Command::IdentifyCode(command) => command.run(context),
+        Command::Explain(command) => command.run(context),
         Command::Escrow(command) => command.run(context),
         Command::Audit(command) => command.run(context),
         Command::Seed(command) => command.run(context),

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod context;
+mod countdown;
 mod exit;
 mod failure;
 mod output;

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 
 /// The result of a command.
 pub(crate) struct Outcome {
-    /// With `--json`: one value.
+    /// With `--json`: one value; nothing is printed for null, where everything was printed before.
     pub(crate) json: Value,
     /// Without: lines for people and pipes.
     pub(crate) text: String,
@@ -34,7 +34,11 @@ impl Outcome {
 
 /// Writes the outcome to stdout. A reader that went away (`| head`) is no failure.
 pub(crate) fn print(outcome: &Outcome, as_json: bool) -> io::Result<()> {
-    let mut text = if as_json { outcome.json.to_string() } else { outcome.text.clone() };
+    let mut text = match (as_json, &outcome.json) {
+        (true, Value::Null) => String::new(),
+        (true, json) => json.to_string(),
+        (false, _) => outcome.text.clone(),
+    };
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
@@ -63,6 +67,12 @@ pub(crate) fn print_failure(failure: &Failure, as_json: bool) {
 pub(crate) fn rfc3339(time: UnixTime) -> String {
     let timestamp = i64::try_from(time.seconds()).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     timestamp.map_or_else(|| time.to_string(), |timestamp| timestamp.to_string())
+}
+
+/// Local time, to the second, with the zone's abbreviation; nothing beyond the year 9999.
+pub(crate) fn local(time: UnixTime) -> Option<String> {
+    let timestamp = Timestamp::from_second(i64::try_from(time.seconds()).ok()?).ok()?;
+    Some(timestamp.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S %Z").to_string())
 }
 
 /// Rows under a header, in columns as wide as they need to be.

@@ -1,21 +1,26 @@
 //! `oathburn code`
 
-use clap::{ArgGroup, Args};
-use oathburn_oath::{SerialNumber, UnixTime};
-use oathburn_station::OpenerSource;
-use serde_json::json;
+mod shown;
 
+use clap::{ArgGroup, Args};
+use oathburn_escrow::Entry;
+use oathburn_oath::{ClockReading, SerialNumber, SystemClock, UnixTime};
+use oathburn_station::{OpenerSource, Station};
+
+use self::shown::Shown;
 use crate::cli::parse_time;
 use crate::commands::Result;
 use crate::commands::codes::{self, Range};
 use crate::commands::select;
 use crate::context::{Context, LazyOpener};
-use crate::output::Outcome;
+use crate::output::{Outcome, rfc3339};
 
 /// Generate the codes of an escrowed token
 ///
-/// One line a code: offset in steps, code, first second it holds, first second it no longer does. Each call is a
-/// disclosure in the audit trail.
+/// One line a code: offset in steps, code, first second it holds, first second it no longer does, the same in local
+/// time. They are the codes that a service accepts, which goes by the right time: what a user types who has no token.
+/// With --on-token they are what the token's display shows, its known drift applied. Each call is a disclosure in the
+/// audit trail.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("which").required(true).multiple(false).args(["serial", "entry", "upn"]))]
 pub(crate) struct Code {
@@ -33,9 +38,18 @@ pub(crate) struct Code {
     /// So many codes after the present one
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=MAX_CODES))]
     future: u32,
+    /// So many codes in all, from the present one on; with --watch: end after so many
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_CODES), conflicts_with = "future")]
+    count: Option<u32>,
     /// Count from this time instead of now (RFC 3339 or Unix seconds)
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     at: Option<UnixTime>,
+    /// What the token's display shows instead of what the service accepts
+    #[arg(long)]
+    on_token: bool,
+    /// Show each new code when it comes, counting down on a terminal, until Ctrl-C
+    #[arg(short, long, conflicts_with_all = ["past", "future"])]
+    watch: bool,
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -53,14 +67,50 @@ impl Code {
             (_, _, upn) => select::entry_of_upn(context, &escrow, upn.as_deref().unwrap_or_default())?,
         };
         let officer = LazyOpener::new(context, &escrow);
+        let station =
+            Station { escrow: &escrow, officer: Some(&officer), models: &context.models, clock: &SystemClock };
+        let known = station.known_drift(&entry)?;
+        self.say_drift(context, &entry, known);
         let at = self.at.unwrap_or_else(|| context.time());
-        let range = Range { past: self.past, future: self.future };
-        let shown = codes::disclose(officer.opener()?, &entry, at, range, self.reason.as_deref())?;
-        let json = json!({
-            "entry": entry.id.to_string(),
-            "serial": entry.identity.serial.as_str(),
-            "codes": codes::to_json(&shown),
-        });
-        Ok(Outcome::new(json, codes::to_text(&shown)))
+        let shown = Shown {
+            opener: officer.opener()?,
+            entry: &entry,
+            drift: known.filter(|_| self.on_token).map_or(0, |known| known.drift.seconds()),
+            reason: self.reason.as_deref(),
+        };
+        if self.watch {
+            return shown.watch(context, at, self.count);
+        }
+        let range = Range { past: self.past, future: self.count.map_or(self.future, |count| count - 1) };
+        if range.future > 0 {
+            context.talk.say(
+                "note: a future code is good in its time for whoever reads it until then; give it to its user alone",
+            );
+        }
+        let codes = shown.disclose(at, range)?;
+        let mut json = shown.json(known);
+        json["clock"] = if self.on_token { "token" } else { "service" }.into();
+        json["codes"] = codes::to_json(&codes);
+        Ok(Outcome::new(json, codes::to_text(&codes)))
+    }
+
+    /// What is known of the token's clock, where it matters.
+    fn say_drift(&self, context: &Context, entry: &Entry, known: Option<ClockReading>) {
+        let Some(known) = known else {
+            if self.on_token {
+                context.talk.say("note: nothing is known of the token's clock; it is taken to be right");
+            }
+            return;
+        };
+        let (drift, when) = (known.drift, &rfc3339(known.at)[..10]);
+        if self.on_token {
+            context
+                .talk
+                .say(format_args!("note: these are the codes on the display, whose clock was {drift} off on {when}"));
+        } else if drift.seconds().unsigned_abs() >= u64::from(entry.params.step.seconds()) {
+            context.talk.say(format_args!(
+                "note: the token's clock was {drift} off on {when}: its display shows other codes (--on-token)"
+            ));
+        }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{Outcome, rfc3339};
+use crate::output::{Outcome, local, rfc3339};
 use crate::prompt;
 
 /// How many steps a displayed code may be off: ten minutes at 30 s, which no fresh token is.
@@ -69,13 +69,17 @@ pub(crate) fn named(codes: &[TimedCode]) -> Value {
     json!({ "previous": of(-1), "current": of(0), "next": of(1) })
 }
 
-/// One line a code: offset, code, from when, until when.
+/// One line a code: offset, code, from when, until when, until when in local time.
 pub(crate) fn to_text(codes: &[TimedCode]) -> String {
     let mut text = String::new();
     for timed in codes {
         let (from, until) = (rfc3339(timed.valid_from), rfc3339(timed.valid_until));
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{} {} {from} {until}", timed.offset, timed.code);
+        let _ = write!(text, "{} {} {from} {until}", timed.offset, timed.code);
+        if let Some((from, until)) = local(timed.valid_from).zip(local(timed.valid_until)) {
+            let _ = write!(text, "  ({from} to {until})");
+        }
+        text.push('\n');
     }
     text
 }

@@ -1,12 +1,13 @@
 //! `oathburn seed …`: the toolset
 
+mod qr;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use oathburn_formats::{KeyUri, SeedInput};
 use oathburn_oath::{Algorithm, Digits, Seed as OathSeed, TimeStep};
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use crate::commands::Result;
 use crate::commands::source::{TextEncoding, read_seed_file};
@@ -21,6 +22,8 @@ pub(crate) enum Seed {
     Generate(Generate),
     /// Print a seed in another form
     Convert(Convert),
+    /// Draw a seed's QR code
+    Qr(qr::Qr),
 }
 
 /// Print a random seed, which is kept nowhere
@@ -52,19 +55,26 @@ struct Form {
     /// The form to print
     #[arg(long, value_name = "FORM", default_value = "base32")]
     to: To,
-    /// The service, for an otpauth URI
+    #[command(flatten)]
+    names: Names,
+}
+
+/// What an otpauth URI says beside the seed.
+#[derive(Args, Debug)]
+struct Names {
+    /// The service
     #[arg(long)]
     issuer: Option<String>,
-    /// The user's account there, for an otpauth URI
+    /// The user's account there
     #[arg(long)]
     account: Option<String>,
-    /// The hash, for an otpauth URI
+    /// The hash
     #[arg(long)]
     algorithm: Option<Algorithm>,
-    /// Digits of a code, for an otpauth URI
+    /// Digits of a code
     #[arg(long)]
     digits: Option<Digits>,
-    /// How long a code lasts in seconds, for an otpauth URI
+    /// How long a code lasts in seconds
     #[arg(long, value_name = "SECONDS")]
     time_step: Option<TimeStep>,
 }
@@ -81,10 +91,10 @@ enum To {
 }
 
 impl Seed {
-    #[allow(clippy::unused_self, reason = "every command takes its context")]
-    pub(crate) fn run(self, _context: &Context) -> Result {
+    pub(crate) fn run(self, context: &Context) -> Result {
         match self {
             Self::Generate(command) => command.form.print(SeedInput::bare(OathSeed::generate(command.seed_bytes)?)),
+            Self::Qr(command) => command.run(context),
             Self::Convert(command) => command.form.print(read_seed_file(&command.seed_file, command.encoding)?),
         }
     }
@@ -96,25 +106,27 @@ impl Form {
         let text = match self.to {
             To::Base32 => input.seed.to_base32(),
             To::Hex => input.seed.to_hex(),
-            To::Otpauth => self.uri(input)?,
+            To::Otpauth => self.names.uri(input)?.to_uri(),
         };
         let form = self.to.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
         Ok(Outcome::new(json!({ "seed": *text, "form": form, "bytes": bytes }), text.as_str()))
     }
+}
 
-    fn uri(&self, input: SeedInput) -> std::result::Result<Zeroizing<String>, Failure> {
+impl Names {
+    /// The key URI of a seed; what was not said is what its own text said.
+    fn uri(&self, input: SeedInput) -> std::result::Result<KeyUri, Failure> {
         let account = self.account.clone().or(input.account);
         if account.is_none() {
             return Err(Failure::usage("an otpauth URI names an account", "give --account, and better --issuer, too"));
         }
-        let uri = KeyUri {
+        Ok(KeyUri {
             issuer: self.issuer.clone().or(input.issuer),
             account,
             seed: input.seed,
             algorithm: self.algorithm.or(input.algorithm),
             digits: self.digits.or(input.digits),
             step: self.time_step.or(input.step),
-        };
-        Ok(uri.to_uri())
+        })
     }
 }

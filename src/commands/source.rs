@@ -1,12 +1,15 @@
 //! Where a seed to burn comes from.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use oathburn_escrow::{Entry, Escrow};
-use oathburn_formats::{SeedInput, read_seed};
+use oathburn_formats::{MAX_IMAGE_LEN, SeedInput, read_seed, read_seed_image};
 use oathburn_oath::{Algorithm, Encoding, SerialNumber, TimeStep, TotpParams};
 use oathburn_station::{BurnOrder, SeedSource};
+use zeroize::Zeroizing;
 
 use crate::commands::select;
 use crate::context::Context;
@@ -21,7 +24,7 @@ pub(crate) struct Source {
     #[arg(long, group = "source")]
     generate: bool,
     /// Length of a generated seed in bytes [default: 20 for SHA-1, 32 for SHA-256]
-    #[arg(long, value_name = "N", conflicts_with_all = ["seed_file", "entry", "again"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["seed_file", "qr", "entry", "again"])]
     seed_bytes: Option<usize>,
     /// A file with the seed in Base32, hex or as otpauth URI (`-`: stdin)
     #[arg(long, value_name = "FILE", group = "source")]
@@ -29,6 +32,9 @@ pub(crate) struct Source {
     /// What the seed file holds, where it could be either
     #[arg(long, value_name = "ENCODING", requires = "seed_file")]
     encoding: Option<TextEncoding>,
+    /// A picture (PNG, JPEG) with the service's QR code
+    #[arg(long, value_name = "IMAGE", group = "source")]
+    qr: Option<PathBuf>,
     /// The sealed seed of an entry, once more
     #[arg(long, value_name = "ID", group = "source")]
     entry: Option<String>,
@@ -63,17 +69,39 @@ impl From<TextEncoding> for Encoding {
 
 /// Reads a seed from a file, or from stdin for `-`.
 pub(crate) fn read_seed_file(file: &Path, encoding: Option<TextEncoding>) -> Result<SeedInput, Failure> {
-    let text = prompt::seed_text(file).map_err(|error| {
-        let message = format!("failed to read the seed from {}: {error}", file.display());
-        Failure::new(Exit::Input, "seed-file", message, "check the file's name and rights")
-    })?;
-    Ok(read_seed(&text, encoding.map(Encoding::from))?)
+    Ok(read_seed(&seed_text(file)?, encoding.map(Encoding::from))?)
+}
+
+/// The text of a seed file, or of stdin for `-`.
+pub(crate) fn seed_text(file: &Path) -> Result<Zeroizing<String>, Failure> {
+    prompt::seed_text(file).map_err(|error| unreadable(file, &error))
+}
+
+/// The seed in the QR code of a picture.
+fn read_qr(file: &Path) -> Result<SeedInput, Failure> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let read = File::open(file).and_then(|opened| {
+        let limit = MAX_IMAGE_LEN as u64 + 1;
+        bytes.reserve_exact(usize::try_from(opened.metadata()?.len().min(limit)).unwrap_or(0) + 1);
+        opened.take(limit).read_to_end(&mut bytes)
+    });
+    read.map_err(|error| unreadable(file, &error))?;
+    Ok(read_seed_image(&bytes)?)
+}
+
+fn unreadable(file: &Path, error: &io::Error) -> Failure {
+    let message = format!("failed to read the seed from {}: {error}", file.display());
+    Failure::new(Exit::Input, "seed-file", message, "check the file's name and rights")
 }
 
 impl Source {
     /// A file is read before anything else is asked of anybody.
     pub(crate) fn read(&self) -> Result<Option<SeedInput>, Failure> {
-        self.seed_file.as_deref().map(|file| read_seed_file(file, self.encoding)).transpose()
+        match (&self.seed_file, &self.qr) {
+            (Some(file), _) => read_seed_file(file, self.encoding).map(Some),
+            (None, Some(image)) => read_qr(image).map(Some),
+            (None, None) => Ok(None),
+        }
     }
 
     /// The order, as far as the seed decides it.

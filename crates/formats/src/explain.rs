@@ -334,16 +334,17 @@ fn from_base64(text: &str) -> Option<Seed> {
 /// The lengths that seeds are brought to by programs with little room or too much.
 fn lengths(seed: &Seed) -> Vec<(Difference, Seed)> {
     const USUAL_LENGTHS: [usize; 5] = [10, 16, 20, 32, 64];
-    let bytes = seed.expose();
-    let of = bytes.len();
+    // Written out and read again, two letters a byte.
+    let (hex, of) = (seed.to_hex(), seed.len());
     let mut found = Vec::new();
-    let mut push = |difference, bytes: Vec<u8>| found.extend(Seed::new(bytes).ok().map(|seed| (difference, seed)));
+    let mut push = |difference, hex: &str| found.extend(Seed::from_hex(hex).ok().map(|seed| (difference, seed)));
     for to in USUAL_LENGTHS.into_iter().filter(|&to| to < of).chain([of - 1, of.saturating_sub(2)]) {
-        push(Difference::Truncated { to, of }, bytes[..to].to_vec());
+        push(Difference::Truncated { to, of }, &hex[..2 * to]);
     }
     for to in USUAL_LENGTHS.into_iter().filter(|&to| to > of) {
-        push(Difference::Repeated { to }, bytes.iter().copied().cycle().take(to).collect());
-        push(Difference::ZerosBefore { to }, [vec![0; to - of], bytes.to_vec()].concat());
+        let repeated = Zeroizing::new(hex.repeat(to / of + 1));
+        push(Difference::Repeated { to }, &repeated[..2 * to]);
+        push(Difference::ZerosBefore { to }, &Zeroizing::new("00".repeat(to - of) + &hex));
     }
     found
 }

@@ -20,15 +20,19 @@
 //! ```
 
 mod burn;
+mod drift;
 mod error;
 mod event;
 mod identify;
+mod identify_code;
 mod verify;
 
 pub use burn::{BurnOrder, Burned, Plan, SeedSource};
+pub use drift::{DriftOrder, DriftReport};
 pub use error::StationError;
 pub use event::Event;
 pub use identify::Identified;
+pub use identify_code::{Candidate, CodeSearch};
 pub use verify::Verification;
 
 use oathburn_escrow::{Escrow, EscrowError, Opener};

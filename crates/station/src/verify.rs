@@ -1,6 +1,6 @@
 //! Does the token show what the escrow says?
 
-use oathburn_escrow::{Disclosure, Entry, Facts, Purpose};
+use oathburn_escrow::{Disclosure, Entry, Purpose};
 use oathburn_oath::{Drift, Totp, UnixTime, Window, find_code};
 
 use crate::{Station, StationError};
@@ -41,7 +41,7 @@ impl Station<'_> {
         let Some(&steps) = find_code(totp, code, at, window).first() else {
             return Ok(Verification { drift_steps: None, drift: None });
         };
-        self.escrow.note_verified(entry.id, Facts::new().with("drift_steps", steps))?;
+        self.note_displayed(entry, steps, at)?;
         let seconds = steps * i64::from(totp.time_step().seconds());
         Ok(Verification { drift_steps: Some(steps), drift: Some(Drift::from_seconds(seconds)) })
     }
