@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use oathburn_escrow::Entry;
-use oathburn_oath::DriftRate;
+use oathburn_oath::{DriftRate, UnixTime};
 use oathburn_station::DriftReport;
 use oathburn_token::ClockSync;
 use serde_json::json;
@@ -32,11 +32,13 @@ pub(super) fn outcome(entry: &Entry, report: &DriftReport, tolerance: u32) -> Ou
         (Some(rate), Some(before)) => writeln!(text, "rate    {:+.1} ppm since {}", rate.ppm(), rfc3339(before.at)),
         _ => writeln!(text, "rate    not known yet; quartz has about {} ppm", DriftRate::TYPICAL_PPM),
     };
-    let when = report.leaves_window_at.map_or_else(|| "it stays so".to_owned(), |time| rfc3339(time)[..10].to_owned());
     let _ = match (report.in_window, report.leaves_window_at) {
-        (true, _) => writeln!(text, "window  inside ±{} s until {when}", tolerance),
-        (false, Some(_)) => writeln!(text, "window  outside ±{} s, since about {when}", tolerance),
-        (false, None) => writeln!(text, "window  outside ±{} s", tolerance),
+        (true, Some(time)) if time.since(report.reading.at) < TEN_YEARS => {
+            writeln!(text, "window  inside ±{tolerance} s until about {}", day(time))
+        }
+        (true, _) => writeln!(text, "window  inside ±{tolerance} s for longer than its battery lasts"),
+        (false, Some(time)) => writeln!(text, "window  outside ±{tolerance} s, since about {}", day(time)),
+        (false, None) => writeln!(text, "window  outside ±{tolerance} s"),
     };
     if report.false_hits > 0.0 {
         let _ = writeln!(text, "chance  {} false hits are expected in this window", chance(report.false_hits));
@@ -46,6 +48,14 @@ pub(super) fn outcome(entry: &Entry, report: &DriftReport, tolerance: u32) -> Ou
     }
     let _ = writeln!(text, "remedy  {remedy}");
     Outcome::new(json, text)
+}
+
+/// Tokens live no longer, and quartz does not keep its rate so long.
+const TEN_YEARS: i64 = 10 * 365 * 86_400;
+
+/// A date.
+fn day(time: UnixTime) -> String {
+    rfc3339(time).chars().take_while(|&one| one != 'T').collect()
 }
 
 /// A small number for people.
