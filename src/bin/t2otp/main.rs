@@ -198,15 +198,20 @@ fn watch(totp: &Totp, at: UnixTime, count: Option<u64>) -> io::Result<()> {
     if terminal { writeln!(out) } else { Ok(()) }
 }
 
-/// Base32 as people type it. Anything else is named: what looks like hex but is not said to be is most likely hex.
+/// Base32 as people type it. Anything else is named: what looks like hex but is not said to be is most likely hex, and
+/// the letters of a certificate's first line are no seed, whatever alphabet they are of.
 fn from_base32(text: &str) -> Result<Seed, FormatError> {
-    Seed::from_base32(text).map_err(|error| match (error, look(text)) {
+    let look = look(text);
+    if !matches!(look, Look::Empty | Look::Base32 | Look::Hex | Look::Base32OrHex | Look::Base64 | Look::Unknown) {
+        return Err(FormatError::NotASeed { look });
+    }
+    Seed::from_base32(text).map_err(|error| match (error, look) {
         (error @ (OathError::SeedEmpty | OathError::SeedTooLong { .. } | OathError::Base32Truncated), _) => {
             error.into()
         }
         (_, Look::Hex) => FormatError::HexForBase32,
-        (error, Look::Unknown | Look::Base32) => error.into(),
-        (_, look) => FormatError::NotASeed { look },
+        (_, Look::Base64) => FormatError::NotASeed { look },
+        (error, _) => error.into(),
     })
 }
 
