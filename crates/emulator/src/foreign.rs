@@ -35,12 +35,16 @@ const PAYMENT: Application = (
     ],
 );
 
-static FOREIGN: [Foreign; 6] = [
+/// A ticket of public transport: the application of a MIFARE `DESFire` card.
+const DESFIRE: Application = (&[0xd2, 0x76, 0x00, 0x00, 0x85, 0x01, 0x00], &[]);
+
+static FOREIGN: [Foreign; 7] = [
     Foreign { name: "fido", applications: &[FIDO] },
     Foreign { name: "oath", applications: &[OATH] },
     Foreign { name: "security-key", applications: &[FIDO, OATH] },
     Foreign { name: "ndef", applications: &[NDEF] },
     Foreign { name: "payment", applications: &[PAYMENT] },
+    Foreign { name: "transit", applications: &[DESFIRE] },
     Foreign { name: "dumb", applications: &[] },
 ];
 
@@ -58,7 +62,8 @@ impl Foreign {
         FOREIGN.iter().find(|kind| kind.name == name).copied()
     }
 
-    /// Its name: `fido`, `oath`, `security-key` (both of them), `ndef`, `payment` or `dumb`.
+    /// Its name: `fido`, `oath`, `security-key` (both of them), `ndef`, `payment`, `transit` or
+    /// `dumb`.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -109,6 +114,7 @@ mod tests {
             ("fido", "00a4040008a0000006472f000100", "5532465f56329000"),
             ("oath", "00a4040007a000000527210100", "790305040371086f6174686275726e9000"),
             ("ndef", "00a4040007d276000085010100", "9000"),
+            ("transit", "00a4040007d276000085010000", "9000"),
             (
                 "payment",
                 "00a404000e325041592e5359532e444446303100",
