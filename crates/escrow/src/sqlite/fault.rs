@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rustix::fs::Access;
 
 use crate::EscrowError;
@@ -29,6 +30,10 @@ impl Fault {
     pub(super) fn of(&self, error: rusqlite::Error) -> EscrowError {
         let store = self.store();
         let detail = error.to_string();
+        if error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) {
+            // The index of the write-ahead log is the first file that a full disk has no room for.
+            return EscrowError::StoreFull { store };
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => EscrowError::StoreBusy { store },
             Some(ErrorCode::NotADatabase) => EscrowError::NotDatabase { store },
