@@ -109,7 +109,9 @@ impl Context {
     pub(crate) fn has_officer(&self) -> bool {
         match Officer::is_locked(&self.identity()) {
             Ok(locked) => !locked || self.globals.passphrase_file.is_some() || self.talk.can_ask(),
-            Err(_) => false,
+            Err(EscrowError::KeyFileMissing { .. }) => false,
+            // What is wrong with it is said when it is needed: nobody is passed over in silence.
+            Err(_) => true,
         }
     }
 

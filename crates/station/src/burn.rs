@@ -1,6 +1,6 @@
 //! Burn one token: escrow first, then config and seed, then read back.
 
-use oathburn_escrow::{Disclosure, Entry, EntryId, Facts, Origin, Programmed, Purpose, Reservation};
+use oathburn_escrow::{Disclosure, Entry, EntryId, EscrowError, Facts, Origin, Programmed, Purpose, Reservation};
 use oathburn_oath::{Drift, Remedy, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, Totp, TotpParams};
 use oathburn_token::{DisplayTimeout, Model, Order, Permits, TokenFamily, TokenInfo, Transport, family};
 
@@ -216,6 +216,9 @@ impl Station<'_> {
 
     /// A seed belongs to one token. The same seed on the same token is no duplicate.
     fn check_duplicates(&self, record: &TokenRecord) -> Result<(), StationError> {
+        if !self.escrow.is_approved() {
+            return Err(EscrowError::StationNotApproved { escrow: self.escrow.id() }.into());
+        }
         let elsewhere = |entry: &Entry| entry.state.is_live() && entry.identity != record.identity;
         match self.escrow.duplicates_of(&record.seed)?.into_iter().find(elsewhere) {
             Some(entry) => Err(StationError::DuplicateSeed { serial: entry.identity.serial, entry: entry.id }),
