@@ -5,4 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod interrupted;
+mod keys;
 mod matrix;
+mod seeds;
+mod stores;
+mod things;
+mod unfinished;

@@ -160,6 +160,11 @@ impl Running {
         finished(self.0.wait_with_output().unwrap())
     }
 
+    /// Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.0), rustix::process::Signal::INT).unwrap();
+    }
+
     /// Kills it as the kernel does it when memory is short, and waits until it is gone.
     pub(crate) fn kill(mut self) {
         self.0.kill().unwrap();
