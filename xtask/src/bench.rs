@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: what our work costs beside the same work done bare, as whole processes.
 
+mod codes;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,30 +14,36 @@ use crate::failure::{Failure, While as _};
 use crate::paint::{BOLD, Paint};
 use crate::{place, setup};
 
-/// A burn takes some milliseconds, a code about one: enough runs for a steady median, few enough to wait for.
+/// A burn takes some milliseconds: enough runs for a steady median, few enough to wait for.
 const BURNS: usize = 40;
-const CODES: usize = 200;
-
-/// RFC 6238, appendix B.
-const SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
 /// What we allow ourselves for a burn with a plain officer's file.
 const OWN_TIME: Duration = Duration::from_millis(5);
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
-    if !arguments.is_empty() {
-        return Err(Failure::usage("bench takes no arguments"));
-    }
+    let (with_burns, with_codes) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => (true, true),
+        ["burns"] => (true, false),
+        ["codes"] => (false, true),
+        _ => return Err(Failure::usage("bench takes no arguments, or one of: burns, codes")),
+    };
     setup::ensure()?;
     build()?;
-    burns()?;
-    codes()
+    if with_burns {
+        burns()?;
+    }
+    if with_codes {
+        codes::run()?;
+    }
+    Ok(())
 }
 
 fn build() -> Result<(), Failure> {
     let programs = ["--package", "oathburn", "--package", "oathburn-emulator", "--bins"];
     let bare = ["--package", "oathburn-reader", "--example", "bare_burn"];
-    for what in [&programs[..], &bare[..]] {
+    let rates = ["--package", "oathburn-oath", "--example", "code_rates"];
+    let fill = ["--package", "oathburn-escrow", "--example", "fill"];
+    for what in [&programs[..], &bare, &rates, &fill] {
         let mut cargo = place::cargo();
         cargo.args(["build", "--quiet", "--release"]).args(what);
         if !cargo.status().while_doing("build")?.success() {
@@ -72,23 +80,6 @@ fn burns() -> Result<(), Failure> {
     for (name, median) in phases(burn)? {
         println!("    {name:<26} {:>7} ms", ms(median));
     }
-    Ok(())
-}
-
-/// One code, against the program that everybody has.
-fn codes() -> Result<(), Failure> {
-    let t2otp = place::built("release", "t2otp");
-    let oathtool = place::program("oathtool").ok_or_else(|| Failure::new("oathtool has gone"))?;
-    let (ours, theirs) = interleaved(
-        CODES,
-        || timed(Command::new(&t2otp).arg(SECRET)),
-        || timed(Command::new(&oathtool).args(["--totp", "-b", SECRET])),
-    )?;
-    title("\na code", CODES);
-    print_row("t2otp SECRET", ours);
-    print_row("oathtool --totp -b SECRET", theirs);
-    let verdict = if ours <= theirs { "met" } else { "missed" };
-    println!("  {:<28} {:>7.2} x   (aim: 1.0 x or less, {verdict})", "ratio", ratio(ours, theirs));
     Ok(())
 }
 

@@ -37,7 +37,12 @@ const TASKS: &[Task] = &[
     Task { name: "demo", arguments: "", about: "burn an emulated token, from beginning to end", run: demo::run },
     Task { name: "picture", arguments: "", about: "draw docs/demo.svg from a real run", run: picture::run },
     Task { name: "test", arguments: "", about: "set up, then format, lint, docs and every test", run: test::run },
-    Task { name: "bench", arguments: "", about: "our cost beside the bare work, release build", run: bench::run },
+    Task {
+        name: "bench",
+        arguments: "[burns|codes]",
+        about: "our cost beside the bare work, release build",
+        run: bench::run,
+    },
 ];
 
 fn main() -> ExitCode {

@@ -28,6 +28,8 @@ pub(crate) const NEEDS: &[Need] = &[
         probe: Probe::Program("nfc-list"),
     },
     Need { package: "oathtool", reason: "a foreign judge of our codes", probe: Probe::Program("oathtool") },
+    Need { package: "zbar-tools", reason: "a foreign reader of our QR codes", probe: Probe::Program("zbarimg") },
+    Need { package: "qrencode", reason: "a foreign maker of QR codes", probe: Probe::Program("qrencode") },
     Need { package: "util-linux", reason: "services of the tests' own", probe: Probe::Program("unshare") },
 ];
 
