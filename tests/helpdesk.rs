@@ -179,6 +179,9 @@ fn the_remedy_is_the_models() {
     let json = desk.json(&[&["drift", CAROL, "--code", &code], &TIME[..]].concat());
     assert_eq!(json["drift_steps"], -20);
     assert!(json["remedy"].as_str().unwrap().contains("keeps its seed"), "{json}");
+    add(&desk, "1234567890", &[5; 20], "dave@example.com", 0);
+    let json = desk.json(&[&["drift", "1234567890", "--code", &shown(&[5; 20], -600)], &TIME[..]].concat());
+    assert!(json["remedy"].as_str().unwrap().contains("model is not known"), "{json}");
 }
 
 #[test]

@@ -245,8 +245,10 @@ fn expected(text: &str) -> Result<(Zeroizing<String>, TotpParams), FormatError> 
         // Refused with what it looks like.
         read_seed(text, None)?;
     }
-    let text: String = text.trim().chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
-    Ok((Zeroizing::new(text), TotpParams::default()))
+    // Room for all of it at once: a buffer that grows leaves unwiped copies behind.
+    let mut compact = Zeroizing::new(String::with_capacity(text.len()));
+    compact.extend(text.chars().filter(|c| !c.is_whitespace() && *c != '-'));
+    Ok((compact, TotpParams::default()))
 }
 
 /// The steps that tokens have, and the expected one.
@@ -327,8 +329,9 @@ fn readings(text: &str) -> Result<Vec<(Option<Difference>, Seed)>, FormatError> 
 }
 
 fn from_base64(text: &str) -> Option<Seed> {
-    let text = Zeroizing::new(text.trim_end_matches('=').replace('-', "+").replace('_', "/"));
-    BASE64_NOPAD.decode(text.as_bytes()).ok().and_then(|bytes| Seed::new(bytes).ok())
+    let mut compact = Zeroizing::new(String::with_capacity(text.len()));
+    compact.extend(text.trim_end_matches('=').chars().map(|c| if c == '_' { '/' } else { c }));
+    BASE64_NOPAD.decode(compact.as_bytes()).ok().and_then(|bytes| Seed::new(bytes).ok())
 }
 
 /// The lengths that seeds are brought to by programs with little room or too much.

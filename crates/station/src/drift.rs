@@ -25,8 +25,8 @@ pub struct DriftReport {
     pub false_hits: f64,
     /// The other steps, nearest first, that show the codes, too.
     pub others: Vec<i64>,
-    /// What setting the clock does to this model's seed.
-    pub sync: ClockSync,
+    /// What setting the clock does to this model's seed; `None` when the model is not known.
+    pub sync: Option<ClockSync>,
 }
 
 /// A code to look for: when it was read, how far off it may be, and what the server bears.
@@ -100,7 +100,7 @@ impl Station<'_> {
             leaves_window_at: leaves,
             false_hits: 0.0,
             others: Vec::new(),
-            sync: model.map_or(ClockSync::None, |model| model.sync),
+            sync: model.map(|model| model.sync),
         }
     }
 

@@ -74,12 +74,15 @@ fn remedy(report: &DriftReport) -> &'static str {
         return "none needed: the service bears it; if codes are refused all the same, the service has another seed";
     }
     match report.sync {
-        ClockSync::Unrestricted => "set its clock with `oathburn sync`: this model keeps its seed",
-        ClockSync::Restricted => {
+        Some(ClockSync::Unrestricted) => "set its clock with `oathburn sync`: this model keeps its seed",
+        Some(ClockSync::Restricted) => {
             "set its clock with `oathburn sync` and an officer's file: this model loses its seed, which is burned again from the escrow"
         }
-        ClockSync::None => {
+        Some(ClockSync::None) => {
             "this model's clock cannot be set: give its user another token, and codes until then (`oathburn code`)"
+        }
+        None => {
+            "its model is not known: burn its seed again, which sets its clock (`oathburn burn --again SERIAL --replace --unlisted-model`), or give its user another token"
         }
     }
 }
