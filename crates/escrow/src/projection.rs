@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(allowed(Some(S::Reserved)), [S::Unknown, S::Programmed, S::Superseded, S::Retired]);
         assert_eq!(allowed(Some(S::Unknown)), [S::Unknown, S::Programmed, S::Superseded, S::Retired]);
         assert_eq!(allowed(Some(S::Programmed)), [S::Unknown, S::Superseded, S::Retired]);
-        assert_eq!(allowed(Some(S::Imported)), [S::Superseded, S::Retired]);
+        assert_eq!(allowed(Some(S::Imported)), [S::Unknown, S::Superseded, S::Retired]);
         assert_eq!(allowed(Some(S::Superseded)), [S::Unknown, S::Programmed, S::Retired]);
         assert_eq!(allowed(Some(S::Retired)), []);
     }
