@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use oathburn_oath::UnixTime;
 
-use crate::commands::{audit, burn, code, drift, escrow, explain, identify, identify_code, seed, verify};
+use crate::commands::{audit, burn, code, drift, escrow, explain, identify, identify_code, seed, sync, verify};
 
 /// Burns seeds onto programmable OATH tokens, keeps them in a sealed escrow, and generates their codes.
 #[derive(Debug, Parser)]
@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Burn(burn::Burn),
     /// Check that a token shows what the escrow says
     Verify(verify::Verify),
+    /// Set the clock of the token on the reader
+    Sync(sync::Sync),
     /// Generate the codes of an escrowed token
     Code(code::Code),
     /// Say how far a token's clock is off

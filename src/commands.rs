@@ -13,6 +13,7 @@ pub(crate) mod readers;
 pub(crate) mod seed;
 pub(crate) mod select;
 pub(crate) mod source;
+pub(crate) mod sync;
 pub(crate) mod verify;
 
 use crate::cli::Command;
@@ -30,6 +31,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result {
         Command::Identify(command) => command.run(context),
         Command::Burn(command) => command.run(context),
         Command::Verify(command) => command.run(context),
+        Command::Sync(command) => command.run(context),
         Command::Code(command) => command.run(context),
         Command::Drift(command) => command.run(context),
         Command::IdentifyCode(command) => command.run(context),

@@ -39,7 +39,7 @@ impl Context {
         Ok(Self {
             folder: folders.data_dir().join("oathburn"),
             talk: Talk::new(&globals),
-            models: Models::builtin(),
+            models: models(&folders.config_dir().join("oathburn/models.toml"))?,
             interrupts: Interrupts::listen()?,
             globals,
         })
@@ -163,6 +163,27 @@ impl OpenerSource for LazyOpener<'_> {
             let _ = self.opener.set(opener);
         }
         Ok(self.opener.get().expect("it was set just now"))
+    }
+}
+
+/// The known products, and those in the user's models file if there is one.
+fn models(file: &Path) -> Result<Models, Failure> {
+    let mut models = Models::builtin();
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(models),
+        Err(error) => {
+            let message = format!("failed to read {}: {error}", file.display());
+            return Err(Failure::new(Exit::Input, "models-file", message, "check the file's rights, or remove it"));
+        }
+    };
+    match models.add_file(&text) {
+        Ok(_) => Ok(models),
+        Err(error) => {
+            let mut failure = Failure::from(error);
+            failure.message = format!("{}: {}", file.display(), failure.message);
+            Err(failure)
+        }
     }
 }
 

@@ -91,6 +91,12 @@ fn escrow_exit(error: &EscrowError) -> Exit {
     }
 }
 
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        StationError::Token(error).into()
+    }
+}
+
 impl From<StationError> for Failure {
     fn from(error: StationError) -> Self {
         let exit = match &error {
@@ -100,7 +106,10 @@ impl From<StationError> for Failure {
             | StationError::OfficerNeeded => Exit::Escrow,
             StationError::Escrow(source) => escrow_exit(source),
             StationError::Seed(OathError::Random) => Exit::Bug,
-            StationError::Seed(_) | StationError::DuplicateSeed { .. } => Exit::Input,
+            StationError::Seed(_)
+            | StationError::DuplicateSeed { .. }
+            | StationError::NotEscrowed { .. }
+            | StationError::Unfinished { .. } => Exit::Input,
             StationError::Foreign { .. } | StationError::OtherToken { .. } => Exit::Refused,
             StationError::Live { .. } => Exit::NotPermitted,
         };
@@ -113,9 +122,9 @@ impl From<StationError> for Failure {
             StationError::NotMarkedUnknown { entry, .. } | StationError::NotMarkedProgrammed { entry, .. } => {
                 failure.with("entry", entry.to_string()).with("state", "reserved")
             }
-            StationError::Live { entry, .. } | StationError::DuplicateSeed { entry, .. } => {
-                failure.with("entry", entry.to_string())
-            }
+            StationError::Live { entry, .. }
+            | StationError::Unfinished { entry, .. }
+            | StationError::DuplicateSeed { entry, .. } => failure.with("entry", entry.to_string()),
             StationError::Foreign { card } => {
                 failure.with("kind", card.kind).with("applets", card.applets).with("programmable", false)
             }
@@ -134,7 +143,8 @@ fn token_exit(error: &TokenError) -> Exit {
         | TokenError::NoSuchSlot { .. }
         | TokenError::SeedTooLong { .. }
         | TokenError::SeedAllZero
-        | TokenError::TimeOutOfRange { .. } => Exit::Input,
+        | TokenError::TimeOutOfRange { .. }
+        | TokenError::ModelsFile { .. } => Exit::Input,
         TokenError::SyncErasesSeed { .. } | TokenError::OtherTimeNotPermitted => Exit::NotPermitted,
         TokenError::Refused { .. }
         | TokenError::WrongKey { .. }

@@ -1,8 +1,10 @@
 //! Burn one token: escrow first, then config and seed, then read back.
 
 use oathburn_escrow::{Disclosure, Entry, EntryId, EscrowError, Facts, Origin, Programmed, Purpose, Reservation};
-use oathburn_oath::{Drift, Remedy, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, Totp, TotpParams};
-use oathburn_token::{DisplayTimeout, Model, Order, Permits, TokenFamily, TokenInfo, Transport, family};
+use oathburn_oath::{
+    Drift, FixedClock, Remedy, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, Totp, TotpParams, UnixTime,
+};
+use oathburn_token::{DisplayTimeout, Model, Order, Permits, TokenError, TokenFamily, TokenInfo, Transport, family};
 
 use crate::{Event, Identified, Station, StationError};
 
@@ -37,6 +39,8 @@ pub struct BurnOrder {
     pub upn: Option<String>,
     /// The service it is for.
     pub issuer: Option<String>,
+    /// Another time than the present for the token's clock; needs [`Permits::set_other_time`].
+    pub other_time: Option<UnixTime>,
     /// What may be destroyed.
     pub permits: Permits,
 }
@@ -52,6 +56,7 @@ impl BurnOrder {
             slot: None,
             upn: None,
             issuer: None,
+            other_time: None,
             permits: Permits::default(),
         }
     }
@@ -125,7 +130,9 @@ impl Station<'_> {
         let programmed = Programmed {
             model: prepared.token.model.as_ref().map(|model| model.name.clone()),
             drift_seconds: drift.map(Drift::seconds),
-            facts: Facts::new().with("display_timeout", i64::from(order.display_timeout.seconds())),
+            facts: Facts::new()
+                .with("display_timeout", i64::from(order.display_timeout.seconds()))
+                .with_some("set_to", order.other_time.map(seconds_of)),
         };
         self.escrow.mark_programmed(entry, &programmed).map_err(|source| StationError::NotMarkedProgrammed {
             serial: info.serial.clone(),
@@ -176,7 +183,11 @@ impl Station<'_> {
             upn: order.upn.clone(),
             issuer: order.issuer.clone(),
         };
-        driver.validate(&driver_order(self, order, &record, &|_| {}))?;
+        if order.other_time.is_some() && !order.permits.set_other_time {
+            return Err(TokenError::OtherTimeNotPermitted.into());
+        }
+        let other_time = order.other_time.map(FixedClock);
+        driver.validate(&driver_order(self, order, &record, other_time.as_ref(), &|_| {}))?;
         self.check_duplicates(&record)?;
         if let (Some(live), true) = (in_use.first(), unfinished.is_empty()) {
             let same_seed = matches!(&order.source, SeedSource::Escrowed(entry) if entry.id == live.id);
@@ -247,7 +258,8 @@ impl Station<'_> {
         observer: &dyn Fn(&Event),
     ) -> Result<TokenInfo, StationError> {
         let progress = |progress| observer(&Event::Token(progress));
-        let order = driver_order(self, order, &prepared.record, &progress);
+        let other_time = order.other_time.map(FixedClock);
+        let order = driver_order(self, order, &prepared.record, other_time.as_ref(), &progress);
         let source = match prepared.driver.program(transport, &order) {
             Ok(info) => return Ok(info),
             Err(source) => source,
@@ -272,6 +284,7 @@ fn driver_order<'a>(
     station: &Station<'a>,
     order: &'a BurnOrder,
     record: &'a TokenRecord,
+    other_time: Option<&'a FixedClock>,
     progress: &'a dyn Fn(oathburn_token::Progress),
 ) -> Order<'a> {
     Order {
@@ -280,9 +293,14 @@ fn driver_order<'a>(
         seed: &record.seed,
         params: record.params,
         display_timeout: order.display_timeout,
-        clock: station.clock,
+        clock: other_time.map_or(station.clock, |time| time),
         models: station.models,
         permits: order.permits,
         progress,
     }
+}
+
+/// A time as events note it.
+pub(crate) fn seconds_of(time: UnixTime) -> i64 {
+    i64::try_from(time.seconds()).unwrap_or(i64::MAX)
 }

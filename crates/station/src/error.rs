@@ -66,6 +66,20 @@ pub enum StationError {
         /// The entry in use.
         entry: EntryId,
     },
+    /// The escrow knows no seed of the token, and so not its parameters either.
+    #[error("the escrow has no live entry of {serial}")]
+    NotEscrowed {
+        /// The token.
+        serial: SerialNumber,
+    },
+    /// A burn of the token was not finished.
+    #[error("the last burn of {serial} was not finished (entry {entry})")]
+    Unfinished {
+        /// The token.
+        serial: SerialNumber,
+        /// The unfinished entry.
+        entry: EntryId,
+    },
     /// The seed is on another token.
     #[error("this seed belongs to {serial} (entry {entry})")]
     DuplicateSeed {
@@ -112,6 +126,8 @@ impl Remedy for StationError {
             Self::Foreign { .. } => "foreign-card",
             Self::OtherToken { .. } => "other-token",
             Self::Live { .. } => "token-in-use",
+            Self::NotEscrowed { .. } => "entry-unknown",
+            Self::Unfinished { .. } => "burn-unfinished",
             Self::DuplicateSeed { .. } => "duplicate-seed",
             Self::OfficerNeeded => "officer-needed",
         }
@@ -130,11 +146,56 @@ impl Remedy for StationError {
             Self::Live { .. } => {
                 "if its user is to get a new seed, burn with --replace; the old one stays in the escrow as superseded"
             }
+            Self::NotEscrowed { .. } => {
+                "setting the clock writes all parameters, which only the escrow knows: burn the token first"
+            }
+            Self::Unfinished { .. } => "burn the same token again first: that sets its clock, too",
             Self::DuplicateSeed { .. } => {
                 "use a seed of its own for each token; if the other token is lost, retire its entry first (`oathburn escrow retire`)"
             }
             Self::OfficerNeeded => "name the officer's file with --identity",
         };
         Some(text.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oathburn_token::TransportError;
+
+    use super::*;
+
+    #[test]
+    fn every_error_has_a_message_a_code_and_a_remedy() {
+        let serial = || SerialNumber::new("8659622000001").unwrap();
+        let entry = EntryId::new();
+        let wire = || TokenError::Wire { command: "WRITE SEED", source: TransportError::Removed };
+        let escrow = || EscrowError::EntryUnknown { text: "x".into() };
+        let card = |kind, applets| StationError::Foreign { card: ForeignCard { kind, applets } };
+        let all = [
+            StationError::Token(wire()),
+            StationError::Burn { entry, source: wire() },
+            StationError::NotMarkedUnknown { entry, burn: Box::new(wire()), source: Box::new(escrow()) },
+            StationError::NotMarkedProgrammed { serial: serial(), entry, source: Box::new(escrow()) },
+            StationError::Escrow(escrow()),
+            StationError::Seed(OathError::SeedEmpty),
+            card("security-key", vec!["fido"]),
+            card("unknown-card", vec![]),
+            StationError::OtherToken { expected: serial(), found: serial() },
+            StationError::Live { serial: serial(), entry },
+            StationError::NotEscrowed { serial: serial() },
+            StationError::Unfinished { serial: serial(), entry },
+            StationError::DuplicateSeed { serial: serial(), entry },
+            StationError::OfficerNeeded,
+        ];
+        for error in all {
+            let (message, code) = (error.to_string(), error.code());
+            assert!(!message.is_empty() && !message.ends_with('.'), "{message}");
+            assert!(
+                code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte.is_ascii_digit()),
+                "{code}"
+            );
+            assert!(error.remedy().is_some(), "{message}");
+        }
     }
 }

@@ -25,6 +25,7 @@ mod error;
 mod event;
 mod identify;
 mod identify_code;
+mod sync;
 mod verify;
 
 pub use burn::{BurnOrder, Burned, Plan, SeedSource};
@@ -33,6 +34,7 @@ pub use error::StationError;
 pub use event::Event;
 pub use identify::Identified;
 pub use identify_code::{Candidate, CodeSearch};
+pub use sync::{SyncOrder, Synced};
 pub use verify::Verification;
 
 use oathburn_escrow::{Escrow, EscrowError, Opener};

@@ -117,6 +117,14 @@ pub enum TokenError {
     /// Another time than the present was asked for without permission.
     #[error("setting a clock to another time than the present is not permitted")]
     OtherTimeNotPermitted,
+    /// A models file cannot be read.
+    #[error("line {line}: {problem}")]
+    ModelsFile {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong there.
+        problem: String,
+    },
     /// The conversation broke after the first write was sent: what the token now holds is not known.
     #[error("{0}; the token may already have been changed")]
     AfterWrite(Box<Self>),
@@ -188,6 +196,7 @@ impl Remedy for TokenError {
             Self::TimeOutOfRange { .. } => "time-out-of-range",
             Self::SyncErasesSeed { .. } => "sync-erases-seed",
             Self::OtherTimeNotPermitted => "other-time",
+            Self::ModelsFile { .. } => "models-file",
             Self::AfterWrite(cause) => cause.code(),
         }
     }
@@ -225,6 +234,9 @@ impl Remedy for TokenError {
             Self::TimeOutOfRange { .. } => "set this machine's clock",
             Self::SyncErasesSeed { .. } => {
                 "burn the token again with its escrowed seed, or allow the loss with --allow-erase"
+            }
+            Self::ModelsFile { .. } => {
+                "each [[model]] has prefix, name and sync (restricted, unrestricted or none), each in quotes on a line of its own"
             }
             Self::OtherTimeNotPermitted => {
                 "allow it with --allow-time-travel; a clock that was set back shows old codes again"
@@ -265,6 +277,7 @@ mod tests {
             TokenError::TimeOutOfRange { seconds: 1 << 32 },
             TokenError::SyncErasesSeed { serial },
             TokenError::OtherTimeNotPermitted,
+            TokenError::ModelsFile { line: 3, problem: "no name".into() },
         ];
         let mut codes: Vec<_> = all.iter().map(Remedy::code).collect();
         codes.sort_unstable();

@@ -1,5 +1,7 @@
 //! Which products are which, by the beginning of their serial numbers.
 
+mod file;
+
 use oathburn_oath::{FamilyId, SerialNumber};
 
 use crate::TokenInfo;

@@ -1,0 +1,79 @@
+//! `oathburn sync`
+
+use clap::Args;
+use oathburn_oath::{Drift, SystemClock, UnixTime};
+use oathburn_station::{Station, SyncOrder, Synced};
+use oathburn_token::{ClockSync, Permits};
+use serde_json::json;
+
+use crate::cli::parse_time;
+use crate::commands::Result;
+use crate::commands::select::Wait;
+use crate::context::{Context, LazyOpener};
+use crate::output::Outcome;
+
+/// Set the clock of the token on the reader
+///
+/// A token that loses its seed when its clock is set is burned again with its escrowed seed, which needs an officer;
+/// without one it is left alone.
+#[derive(Args, Debug)]
+pub(crate) struct Sync {
+    /// Let a token lose its seed; its entry is retired
+    #[arg(long)]
+    allow_erase: bool,
+    /// Set the clock to this time instead of the present (RFC 3339 or Unix seconds)
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    set_time: Option<UnixTime>,
+    /// Let the clock go to another time than the present: it will show codes of that time
+    #[arg(long)]
+    allow_time_travel: bool,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+impl Sync {
+    pub(crate) fn run(self, context: &Context) -> Result {
+        let escrow = context.escrow()?;
+        let officer = LazyOpener::new(context, &escrow);
+        let station = Station {
+            escrow: &escrow,
+            officer: if context.has_officer() { Some(&officer) } else { None },
+            models: &context.models,
+            clock: &SystemClock,
+        };
+        let order = SyncOrder {
+            other_time: self.set_time,
+            permits: Permits {
+                erase_seed_on_sync: self.allow_erase,
+                set_other_time: self.allow_time_travel,
+                ..Permits::default()
+            },
+        };
+        let deferred = context.defer_interrupts();
+        let (_reader, mut conversation) = self.wait.for_token(context, &deferred)?;
+        let synced = station.sync(&mut conversation, &order, &|event| context.talk.burn_event(event))?;
+        Ok(outcome(&synced))
+    }
+}
+
+fn outcome(synced: &Synced) -> Outcome {
+    let serial = &synced.info.serial;
+    let entry = synced.entry.as_ref().map(|entry| entry.id.to_string());
+    let json = json!({
+        "entry": entry,
+        "serial": serial.as_str(),
+        "model": synced.model.as_ref().map(|model| &model.name),
+        "family": synced.info.family.as_str(),
+        "sync": synced.model.as_ref().map_or(ClockSync::None, |model| model.sync).as_str(),
+        "drift_before_seconds": synced.before.map(Drift::seconds),
+        "drift_seconds": synced.after.map(Drift::seconds),
+        "reburned": synced.reburned,
+    });
+    let (before, after) = (synced.before.unwrap_or_default(), synced.after.unwrap_or_default());
+    let seed = match (&entry, synced.reburned) {
+        (None, _) => "the seed is gone".to_owned(),
+        (Some(entry), true) => format!("the seed was burned again, entry {entry}"),
+        (Some(_), false) => "the seed was kept".to_owned(),
+    };
+    Outcome::new(json, format!("{serial}: clock was {before} off, now {after}; {seed}\n"))
+}
