@@ -5,7 +5,6 @@
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use oathburn_escrow::{Escrow, EscrowError, Origin, Pins, Programmed, Reservation
 use oathburn_oath::{
     FamilyId, FixedClock, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, Totp, TotpParams, UnixTime,
 };
-use support::{Desk, RESTRICTED, UNRESTRICTED, files};
+use support::{Desk, RESTRICTED, UNRESTRICTED, files, page};
 
 /// 2027-01-15T08:00:00Z, the time of all codes here.
 const NOW: u64 = 1_800_000_000;
@@ -310,31 +309,17 @@ fn the_helpdesk_page_is_true() {
     let desk = desk();
     let home = desk.home().to_str().unwrap().to_owned();
     std::fs::write(desk.home().join("seed.txt"), "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\n").unwrap();
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/helpdesk.md")).unwrap();
-    let (mut inside, mut steps) = (false, Vec::<(String, String)>::new());
-    for line in page.lines() {
-        match (line, line.strip_prefix("$ ")) {
-            ("```console", _) => inside = true,
-            ("```", _) => inside = false,
-            (_, Some(command)) if inside => steps.push((command.to_owned(), String::new())),
-            _ if inside => {
-                let output = &mut steps.last_mut().expect("a block begins with a command").1;
-                output.push_str(line);
-                output.push('\n');
-            }
-            _ => {}
-        }
-    }
+    let steps = page::steps("docs/helpdesk.md");
     assert!(steps.len() >= 8, "{steps:?}");
     for (command, expected) in steps {
-        let script = format!("oathburn() {{ \"$OATHBURN\" --time {NOW} \"$@\"; }}; {command} 2>&1");
+        let script = format!("oathburn() {{ \"$OATHBURN\" --time {NOW} \"$@\"; }}; {command}");
         let mut shell = Command::new("sh");
-        shell.args(["-c", &script]).current_dir(&home).env_clear().env("HOME", &home);
+        shell.arg("-c").current_dir(&home).env_clear().env("HOME", &home);
         shell.env("OATHBURN", env!("CARGO_BIN_EXE_oathburn")).env("TZ", "CET-1CEST,M3.5.0,M10.5.0/3");
-        let output = String::from_utf8(shell.output().unwrap().stdout).unwrap();
+        let output = page::output(&mut shell, &script);
         // Ids are new each time.
         let output = output.lines().map(|line| cut_id(line).to_owned() + "\n").collect::<String>();
-        assert_eq!(output, expected, "{command}");
+        page::compare(&command, &output, &expected);
     }
 }
 

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+pub(crate) mod page;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 

@@ -1,0 +1,57 @@
+//! Pages whose commands are executed: what stands under a command is what it prints.
+
+use std::process::Command;
+
+/// The commands in the `console` blocks of a page, each with the output that stands under it.
+pub(crate) fn steps(page: &str) -> Vec<(String, String)> {
+    let path = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let (mut inside, mut steps) = (false, Vec::<(String, String)>::new());
+    for line in text.lines() {
+        match (line, line.strip_prefix("$ ")) {
+            ("```console", _) => inside = true,
+            ("```", _) => inside = false,
+            (_, Some(command)) if inside => steps.push((command.to_owned(), String::new())),
+            _ if inside => {
+                let output = &mut steps.last_mut().expect("a block begins with a command").1;
+                output.push_str(line);
+                output.push('\n');
+            }
+            _ => {}
+        }
+    }
+    steps
+}
+
+/// What a command of a page prints, on both streams, in a shell in the home folder.
+pub(crate) fn output(shell: &mut Command, command: &str) -> String {
+    let output = shell.arg(format!("{{ {command}\n}} 2>&1")).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Compares an output with what a page says, where `[..]` stands for anything within a line.
+pub(crate) fn compare(command: &str, output: &str, expected: &str) {
+    let same = output.lines().count() == expected.lines().count()
+        && output.lines().zip(expected.lines()).all(|(line, pattern)| matches(line.trim_end(), pattern));
+    assert!(same, "$ {command}\n--- printed:\n{output}--- the page says:\n{expected}");
+}
+
+fn matches(line: &str, pattern: &str) -> bool {
+    let mut parts = pattern.split("[..]");
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = line.strip_prefix(first) else { return false };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
