@@ -174,7 +174,7 @@ fn models(file: &Path) -> Result<Models, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(models),
         Err(error) => {
             let message = format!("failed to read {}: {error}", file.display());
-            return Err(Failure::new(Exit::Input, "models-file", message, "check the file's rights, or remove it"));
+            return Err(Failure::new(Exit::Input, "models-file-unreadable", message, "check the file's rights, or remove it"));
         }
     };
     match models.add_file(&text) {

@@ -6,6 +6,7 @@ mod context;
 mod countdown;
 mod exit;
 mod failure;
+mod host_clock;
 mod output;
 mod progress;
 mod prompt;

@@ -84,7 +84,7 @@ fn another_time_is_set_only_when_it_is_allowed() {
 fn a_token_the_escrow_does_not_know_is_not_set() {
     let desk = Desk::new(1);
     desk.lab().insert(0, &format!("token2-single serial={UNRESTRICTED}")).unwrap();
-    assert_eq!(desk.run(&["sync", "--json"]).expect(7).error_code(), "entry-unknown");
+    assert_eq!(desk.run(&["sync", "--json"]).expect(7).error_code(), "not-escrowed");
 }
 
 #[test]

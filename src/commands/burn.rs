@@ -13,6 +13,7 @@ use crate::commands::select::Wait;
 use crate::commands::source::Source;
 use crate::context::{Context, LazyOpener};
 use crate::failure::Failure;
+use crate::host_clock;
 use crate::output::Outcome;
 
 /// Burn a seed onto the token on the reader, escrow first
@@ -80,6 +81,7 @@ impl Burn {
             models: &context.models,
             clock: &SystemClock,
         };
+        host_clock::warn_unless_synchronised(context.talk);
         let deferred = context.defer_interrupts();
         let (_reader, mut conversation) = self.wait.for_token(context, &deferred)?;
         if self.dry_run {

@@ -10,6 +10,7 @@ use crate::cli::parse_time;
 use crate::commands::Result;
 use crate::commands::select::Wait;
 use crate::context::{Context, LazyOpener};
+use crate::host_clock;
 use crate::output::Outcome;
 
 /// Set the clock of the token on the reader
@@ -49,6 +50,7 @@ impl Sync {
                 ..Permits::default()
             },
         };
+        host_clock::warn_unless_synchronised(context.talk);
         let deferred = context.defer_interrupts();
         let (_reader, mut conversation) = self.wait.for_token(context, &deferred)?;
         let synced = station.sync(&mut conversation, &order, &|event| context.talk.burn_event(event))?;
