@@ -53,39 +53,48 @@ impl Pins {
         Self { folder: folder.into() }
     }
 
-    /// The file that pins a store; remove it to trust the store anew.
+    /// The file that pins a store; remove it to trust the store anew. A store that is named through a symbolic link
+    /// has another one for the link.
     pub fn file_of(&self, url: &StoreUrl) -> PathBuf {
-        let place = location(url);
-        let digest = Canon::new("oathburn escrow pin 1").text(&place).digest();
+        self.file_at(&places(url).real)
+    }
+
+    fn file_at(&self, place: &str) -> PathBuf {
+        let digest = Canon::new("oathburn escrow pin 1").text(place).digest();
         self.folder.join(format!("{}.json", HEXLOWER.encode(&digest[..16])))
     }
 
     /// Compares what a store shows with its pin, and moves the pin on to a signed successor.
     pub(crate) fn follow(&self, url: &StoreUrl, trust: &Trust) -> Result<(), EscrowError> {
-        let seen = Pin::of(trust);
-        if self.load(url)?.as_ref() == Some(&seen) {
+        let (places, seen) = (places(url), Pin::of(trust));
+        let mut pins = places.each().map(|place| self.load(place));
+        if pins.all(|pin| matches!(pin, Ok(Some(pin)) if pin == seen)) {
             return Ok(());
         }
         // Two processes may move the pin at the same time: the later one must not set it back.
         let _lock = self.lock()?;
-        if let Some(pin) = self.load(url)? {
-            verify(&pin, trust)?;
-            if pin == seen {
-                return Ok(());
+        for place in places.each() {
+            if let Some(pin) = self.load(place)? {
+                verify(&pin, trust)?;
             }
         }
-        self.write(url, &seen)
+        places.each().try_for_each(|place| self.write(place, &seen))
     }
 
     /// The escrow that is pinned for a store.
     pub(crate) fn escrow(&self, url: &StoreUrl) -> Result<Option<EscrowId>, EscrowError> {
-        Ok(self.load(url)?.map(|pin| pin.escrow))
+        for place in places(url).each() {
+            if let Some(pin) = self.load(place)? {
+                return Ok(Some(pin.escrow));
+            }
+        }
+        Ok(None)
     }
 
     /// Pins a store, whatever was pinned before.
     pub(crate) fn replace(&self, url: &StoreUrl, trust: &Trust) -> Result<(), EscrowError> {
         let _lock = self.lock()?;
-        self.write(url, &Pin::of(trust))
+        places(url).each().try_for_each(|place| self.write(place, &Pin::of(trust)))
     }
 
     fn lock(&self) -> Result<File, EscrowError> {
@@ -98,21 +107,21 @@ impl Pins {
         Ok(file)
     }
 
-    fn write(&self, url: &StoreUrl, pin: &Pin) -> Result<(), EscrowError> {
+    fn write(&self, place: &str, pin: &Pin) -> Result<(), EscrowError> {
         let text = serde_json::to_string_pretty(&PinFile {
             format: 1,
-            store: location(url),
+            store: place.to_owned(),
             escrow: pin.escrow.to_string(),
             roster: pin.roster,
             hash: HEXLOWER.encode(&pin.hash),
         })
         .expect("texts and numbers are JSON");
-        let path = self.file_of(url);
+        let path = self.file_at(place);
         keyfile::replace(&path, format!("{text}\n").as_bytes()).map_err(failed("write", &path))
     }
 
-    fn load(&self, url: &StoreUrl) -> Result<Option<Pin>, EscrowError> {
-        let path = self.file_of(url);
+    fn load(&self, place: &str) -> Result<Option<Pin>, EscrowError> {
+        let path = self.file_at(place);
         let unreadable = |problem: String| EscrowError::PinUnreadable { path: path.clone(), problem };
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -149,15 +158,33 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Escrow
     move |source| EscrowError::PinIo { action, path, source }
 }
 
-/// One text for one place, however it is written; also for a store that is not there yet.
-fn location(url: &StoreUrl) -> String {
+/// Where a store lies: one text for one place, however it is written.
+struct Places {
+    /// The name in its folder, which may be a symbolic link. Whoever can write to the folder can put a link to another
+    /// store there: then this name is not new, and its pin still counts.
+    named: String,
+    /// What it leads to; the same where it is no link, or where there is no store yet.
+    real: String,
+}
+
+impl Places {
+    /// Each once, the name first.
+    fn each(&self) -> impl Iterator<Item = &str> {
+        let real = Some(self.real.as_str()).filter(|real| *real != self.named);
+        std::iter::once(self.named.as_str()).chain(real)
+    }
+}
+
+fn places(url: &StoreUrl) -> Places {
     let StoreUrl::Sqlite(path) = url;
-    let whole = fs::canonicalize(path).or_else(|_| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        fs::canonicalize(folder).map(|folder| folder.join(name))
-    });
-    format!("sqlite:{}", whole.unwrap_or_else(|_| path.clone()).display())
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let named = match (fs::canonicalize(folder), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.clone(),
+    };
+    let real = fs::canonicalize(path).unwrap_or_else(|_| named.clone());
+    let text = |path: PathBuf| format!("sqlite:{}", path.display());
+    Places { named: text(named), real: text(real) }
 }
 
 #[cfg(test)]
@@ -214,6 +241,31 @@ mod tests {
         for name in ["escrow.db", "./escrow.db", "sub/../escrow.db", "link.db"] {
             assert_eq!(pins.file_of(&StoreUrl::sqlite(folder.path().join(name))), before, "{name}");
         }
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_store_is_no_new_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let pins = Pins::new(folder.path().join("pins"));
+        let place = |name: &str| StoreUrl::sqlite(folder.path().join(name));
+        let [mine, _] = rosters(EscrowId::new());
+        let [other, _] = rosters(EscrowId::new());
+        for name in ["escrow.db", "evil.db"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        pins.follow(&place("escrow.db"), &mine).unwrap();
+        fs::remove_file(folder.path().join("escrow.db")).unwrap();
+        std::os::unix::fs::symlink("evil.db", folder.path().join("escrow.db")).unwrap();
+        assert_eq!(pins.escrow(&place("escrow.db")).unwrap(), Some(mine.escrow()));
+        assert_eq!(pins.follow(&place("escrow.db"), &other).unwrap_err().code(), "escrow-other");
+        // Nor is a link that led elsewhere before.
+        std::os::unix::fs::symlink("mine.db", folder.path().join("link.db")).unwrap();
+        fs::write(folder.path().join("mine.db"), "").unwrap();
+        pins.follow(&place("link.db"), &mine).unwrap();
+        fs::remove_file(folder.path().join("link.db")).unwrap();
+        std::os::unix::fs::symlink("evil.db", folder.path().join("link.db")).unwrap();
+        assert_eq!(pins.follow(&place("link.db"), &other).unwrap_err().code(), "escrow-other");
+        assert_eq!(pins.escrow(&place("evil.db")).unwrap(), None);
     }
 
     #[test]
