@@ -93,8 +93,8 @@ pub(crate) enum Command {
     /// Keep the seeds
     #[command(subcommand)]
     Escrow(escrow::Escrow),
-    /// Read and verify the audit trail
-    #[command(subcommand)]
+    /// The same as `oathburn escrow audit`
+    #[command(subcommand, hide = true)]
     Audit(audit::Audit),
     /// Make and convert seeds
     #[command(subcommand)]

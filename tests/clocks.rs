@@ -29,7 +29,7 @@ fn an_unrestricted_token_keeps_its_seed_and_everything_else() {
     assert!(desk.display_is_escrowed(0, UNRESTRICTED));
     let state = desk.lab().state(0).unwrap();
     assert_eq!((&state["time_step"], &state["display_timeout"]), (&60.into(), &3.into()));
-    assert!(desk.json(&["audit", "list", "--kind", "synced"]).as_array().unwrap().len() == 1);
+    assert!(desk.json(&["escrow", "audit", "list", "--kind", "synced"]).as_array().unwrap().len() == 1);
 }
 
 #[test]

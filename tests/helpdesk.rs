@@ -98,7 +98,7 @@ fn codes_come_with_their_validity_and_leave_no_trace_of_themselves() {
     assert!(!run.stderr.contains("future"), "{run:?}");
     assert_eq!(run.stdout.split_whitespace().nth(1), Some(bob(0).as_str()));
 
-    let events = desk.json(&["audit", "list"]).to_string();
+    let events = desk.json(&["escrow", "audit", "list"]).to_string();
     assert!(events.contains("\"lost\"") && events.contains("to_offset"), "{events}");
     for file in files(desk.home()) {
         let bytes = std::fs::read(&file).unwrap();
@@ -155,7 +155,7 @@ fn a_drift_is_told_by_codes_noted_and_applied() {
     assert_eq!((&code["code"], &token["clock"]), (&bob(180).into(), &"token".into()));
     // And it holds there now, not in three minutes.
     assert_eq!(code["valid_from"], "2027-01-15T08:00:00Z");
-    desk.run(&["audit", "verify"]).expect(0);
+    desk.run(&["escrow", "audit", "verify"]).expect(0);
 }
 
 #[test]

@@ -92,14 +92,14 @@ fn a_burn_is_escrowed_proved_and_audited() {
     assert_eq!((&verified["match"], &verified["serial"]), (&true.into(), &RESTRICTED.into()));
     assert_eq!(desk.run(&["verify", "--code", "12345", "--json"]).expect(9).json()["match"], false);
 
-    let events = desk.json(&["audit", "list", "--entry", entry["entry"].as_str().unwrap()]);
+    let events = desk.json(&["escrow", "audit", "list", "--entry", entry["entry"].as_str().unwrap()]);
     let kinds: Vec<_> = events.as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
     for kind in ["reserved", "programmed", "code-disclosed", "code-compared", "verified"] {
         assert!(kinds.contains(&kind), "{kind} in {kinds:?}");
     }
     assert_eq!(events.as_array().unwrap().iter().filter(|event| event["operator"] == "eve").count(), 3);
     assert_eq!(desk.json(&["escrow", "check"])["ok"], true);
-    assert_eq!(desk.json(&["audit", "verify"])["ok"], true);
+    assert_eq!(desk.json(&["escrow", "audit", "verify"])["ok"], true);
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn no_trace_of_a_seed_is_left() {
         &["code", RESTRICTED, "-vv"],
         &["escrow", "check", "-vv"],
         &["escrow", "list", "--json"],
-        &["audit", "list", "--json"],
+        &["escrow", "audit", "list", "--json"],
     ] {
         let run = desk.run_with(arguments, &uri);
         talk.extend([run.stdout, run.stderr].map(String::into_bytes));

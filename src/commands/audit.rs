@@ -1,4 +1,4 @@
-//! `oathburn audit …`
+//! `oathburn escrow audit …`
 
 use std::fmt::Write as _;
 

@@ -7,7 +7,7 @@ mod retire;
 
 use clap::Subcommand;
 
-use crate::commands::Result;
+use crate::commands::{Result, audit};
 use crate::context::Context;
 
 /// Keep the seeds
@@ -23,6 +23,9 @@ pub(crate) enum Escrow {
     Retire(retire::Retire),
     /// Compare everything in the store with its signed events
     Check(check::Check),
+    /// Read and verify the audit trail
+    #[command(subcommand)]
+    Audit(audit::Audit),
 }
 
 impl Escrow {
@@ -33,6 +36,7 @@ impl Escrow {
             Self::Show(command) => command.run(context),
             Self::Retire(command) => command.run(context),
             Self::Check(command) => command.run(context),
+            Self::Audit(command) => command.run(context),
         }
     }
 }

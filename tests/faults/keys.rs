@@ -40,7 +40,7 @@ fn refused(desk: &Desk, more: &[&str], code: &str) {
 fn an_officers_file_that_is_missing_exposed_or_none() {
     let desk = desk();
     let key = desk.folder().join("officer.key");
-    let events = desk.json(&["audit", "list"]).as_array().unwrap().len();
+    let events = desk.json(&["escrow", "audit", "list"]).as_array().unwrap().len();
     refused(&desk, &["--identity", "/nowhere/officer.key"], "key-file-missing");
     for mode in [0o604, 0o640, 0o660, 0o644] {
         set_mode(&key, mode);
@@ -58,7 +58,7 @@ fn an_officers_file_that_is_missing_exposed_or_none() {
     fs::remove_dir(&key).unwrap();
     fs::write(&key, good).unwrap();
     set_mode(&key, 0o600);
-    assert_eq!(desk.json(&["audit", "list"]).as_array().unwrap().len(), events, "nothing was noted");
+    assert_eq!(desk.json(&["escrow", "audit", "list"]).as_array().unwrap().len(), events, "nothing was noted");
     desk.run(&["code", RESTRICTED]).expect(0);
 }
 

@@ -29,7 +29,7 @@ fn desk() -> Desk {
 }
 
 const COMMANDS: [&[&str]; 5] =
-    [&["burn"], &["code", RESTRICTED], &["escrow", "list"], &["escrow", "check"], &["audit", "verify"]];
+    [&["burn"], &["code", RESTRICTED], &["escrow", "list"], &["escrow", "check"], &["escrow", "audit", "verify"]];
 
 #[test]
 fn a_file_that_is_no_store_is_named_and_left_alone() {

@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     stage.note("nothing is lost, and everything left a trace")?;
     stage.play(&["escrow", "list"])?;
     stage.play(&["escrow", "check"])?;
-    stage.play(&["audit", "verify"])
+    stage.play(&["escrow", "audit", "verify"])
 }
 
 /// The emulated token, the real program, and somebody who watches.
