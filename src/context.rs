@@ -1,6 +1,7 @@
 //! Everything a command needs to know about where it runs: options, files, clocks, the officer.
 
 use std::cell::OnceCell;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,8 +54,15 @@ impl Context {
 
     /// From here until the guard is dropped, Ctrl-C does not end the program: a conversation with a token is not cut.
     pub(crate) fn defer_interrupts(&self) -> Deferred<'_> {
-        self.interrupts.at_once.store(false, Ordering::SeqCst);
-        Deferred(&self.interrupts)
+        self.interrupts.defer([false, false])
+    }
+
+    /// Asks for a passphrase. Ctrl-C comes back as an error, so that the terminal gets its echo back.
+    pub(crate) fn ask_passphrase(&self, question: &str) -> io::Result<SecretString> {
+        let [_, terminate] = self.interrupts.at_once();
+        let deferred = self.interrupts.defer([false, terminate]);
+        let passphrase = prompt::passphrase(question)?;
+        if deferred.is_interrupted() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(passphrase) }
     }
 
     /// The store's address.
@@ -136,7 +144,7 @@ impl Context {
         if !self.talk.can_ask() {
             return Ok(None);
         }
-        prompt::passphrase(&format!("Passphrase of {}", path.display()))
+        self.ask_passphrase(&format!("Passphrase of {}", path.display()))
             .map(Some)
             .map_err(|source| EscrowError::KeyFileIo { action: "ask for the passphrase of", path: path.into(), source })
     }
@@ -171,10 +179,15 @@ fn models(file: &Path) -> Result<Models, Failure> {
     let mut models = Models::builtin();
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(models),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(models),
         Err(error) => {
             let message = format!("failed to read {}: {error}", file.display());
-            return Err(Failure::new(Exit::Input, "models-file-unreadable", message, "check the file's rights, or remove it"));
+            return Err(Failure::new(
+                Exit::Input,
+                "models-file-unreadable",
+                message,
+                "check the file's rights, or remove it",
+            ));
         }
     };
     match models.add_file(&text) {
@@ -187,41 +200,62 @@ fn models(file: &Path) -> Result<Models, Failure> {
     }
 }
 
-/// Ctrl-C and SIGTERM.
+/// Ctrl-C and SIGTERM, in this order.
 struct Interrupts {
-    /// They end the program at once, with exit code 130.
-    at_once: Arc<AtomicBool>,
+    /// Which of them end the program at once, with exit code 130.
+    at_once: [Arc<AtomicBool>; 2],
     /// One has come.
     pending: Arc<AtomicBool>,
 }
 
 impl Interrupts {
     fn listen() -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| {
+        let failed = |error: io::Error| {
             Failure::new(Exit::Bug, "signals", format!("failed to listen for interrupts: {error}"), "")
         };
-        let interrupts = Self { at_once: Arc::new(AtomicBool::new(true)), pending: Arc::default() };
-        for signal in [SIGINT, SIGTERM] {
+        let at_once = std::array::from_fn(|_| Arc::new(AtomicBool::new(true)));
+        let interrupts = Self { at_once, pending: Arc::default() };
+        for (signal, at_once) in [SIGINT, SIGTERM].into_iter().zip(&interrupts.at_once) {
             let code = i32::from(Exit::Interrupted as u8);
-            flag::register_conditional_shutdown(signal, code, Arc::clone(&interrupts.at_once)).map_err(failed)?;
+            flag::register_conditional_shutdown(signal, code, Arc::clone(at_once)).map_err(failed)?;
             flag::register(signal, Arc::clone(&interrupts.pending)).map_err(failed)?;
         }
         Ok(interrupts)
     }
+
+    fn at_once(&self) -> [bool; 2] {
+        self.at_once.each_ref().map(|flag| flag.load(Ordering::SeqCst))
+    }
+
+    fn set(&self, at_once: [bool; 2]) {
+        for (flag, value) in self.at_once.iter().zip(at_once) {
+            flag.store(value, Ordering::SeqCst);
+        }
+    }
+
+    fn defer(&self, at_once: [bool; 2]) -> Deferred<'_> {
+        let before = self.at_once();
+        self.set(at_once);
+        Deferred { interrupts: self, before }
+    }
 }
 
 /// While it lives, interrupts wait.
-pub(crate) struct Deferred<'a>(&'a Interrupts);
+pub(crate) struct Deferred<'a> {
+    interrupts: &'a Interrupts,
+    /// What held before: a question may be asked in the middle of a conversation with a token.
+    before: [bool; 2],
+}
 
 impl Deferred<'_> {
     /// Whether one is waiting.
     pub(crate) fn is_interrupted(&self) -> bool {
-        self.0.pending.load(Ordering::SeqCst)
+        self.interrupts.pending.load(Ordering::SeqCst)
     }
 }
 
 impl Drop for Deferred<'_> {
     fn drop(&mut self) {
-        self.0.at_once.store(true, Ordering::SeqCst);
+        self.interrupts.set(self.before);
     }
 }

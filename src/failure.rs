@@ -1,5 +1,7 @@
 //! Why a command failed: a message, a stable code, a remedy, an exit code.
 
+use std::io::ErrorKind;
+
 use oathburn_escrow::EscrowError;
 use oathburn_formats::FormatError;
 use oathburn_oath::{OathError, Remedy};
@@ -78,9 +80,17 @@ impl From<ReaderError> for Failure {
 
 impl From<EscrowError> for Failure {
     fn from(error: EscrowError) -> Self {
+        if is_interrupted(&error) {
+            return ReaderError::Interrupted.into();
+        }
         let exit = escrow_exit(&error);
         Self::of(&error, exit)
     }
+}
+
+/// Whether the question for a passphrase was answered with Ctrl-C. Nothing else in the escrow gives up for a signal.
+fn is_interrupted(error: &EscrowError) -> bool {
+    matches!(error, EscrowError::KeyFileIo { source, .. } if source.kind() == ErrorKind::Interrupted)
 }
 
 fn escrow_exit(error: &EscrowError) -> Exit {
@@ -99,6 +109,11 @@ impl From<TokenError> for Failure {
 
 impl From<StationError> for Failure {
     fn from(error: StationError) -> Self {
+        if let StationError::Escrow(source) = &error
+            && is_interrupted(source)
+        {
+            return ReaderError::Interrupted.into();
+        }
         let exit = match &error {
             StationError::Token(source) | StationError::Burn { source, .. } => token_exit(source.cause()),
             StationError::NotMarkedUnknown { .. }

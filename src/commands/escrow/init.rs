@@ -1,8 +1,11 @@
 //! `oathburn escrow init`
 
+use std::io;
+
 use clap::Args;
 use oathburn_escrow::{Escrow, Officer};
 use oathburn_oath::SystemClock;
+use oathburn_reader::ReaderError;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
@@ -62,13 +65,14 @@ impl Init {
         if self.plain_identity {
             return Ok(None);
         }
-        let failed = |error: std::io::Error| {
-            Failure::new(
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::Interrupted => ReaderError::Interrupted.into(),
+            _ => Failure::new(
                 Exit::Escrow,
                 "passphrase",
                 format!("failed to read the passphrase: {error}"),
                 "give a file with --passphrase-file",
-            )
+            ),
         };
         if let Some(file) = &context.globals.passphrase_file {
             return prompt::passphrase_from(file).map(Some).map_err(failed);
@@ -77,8 +81,8 @@ impl Init {
             let message = "a new officer's file needs a passphrase, and nobody is there to type one";
             return Err(Failure::usage(message, "give --passphrase-file FILE, or --plain-identity to do without"));
         }
-        let first = prompt::passphrase("Passphrase for the officer's file").map_err(failed)?;
-        let second = prompt::passphrase("The same again").map_err(failed)?;
+        let first = context.ask_passphrase("Passphrase for the officer's file").map_err(failed)?;
+        let second = context.ask_passphrase("The same again").map_err(failed)?;
         if first.expose_secret() != second.expose_secret() || first.expose_secret().is_empty() {
             return Err(Failure::usage("the passphrases differ or are empty", "run the command again"));
         }

@@ -1,0 +1,115 @@
+//! What somebody at a terminal can do to a question.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
+use support::{Desk, RESTRICTED};
+
+/// A terminal, as seen by the person before it, and from inside.
+struct Terminal {
+    keyboard: File,
+    inside: File,
+}
+
+impl Terminal {
+    fn new() -> Self {
+        let keyboard: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&keyboard).unwrap();
+        unlockpt(&keyboard).unwrap();
+        let name = ptsname(&keyboard, Vec::new()).unwrap().into_string().unwrap();
+        // Kept open, so that the terminal stays as the program left it.
+        let inside = OpenOptions::new().read(true).write(true).open(name).unwrap();
+        Self { keyboard: keyboard.into(), inside }
+    }
+
+    fn echoes(&self) -> bool {
+        tcgetattr(&self.inside).unwrap().local_modes.contains(LocalModes::ECHO | LocalModes::ICANON)
+    }
+
+    /// Reads until this is on the screen, and the program waits for an answer without echo.
+    fn wait_for(&mut self, question: &str) {
+        let mut screen = Vec::new();
+        while !String::from_utf8_lossy(&screen).contains(question) {
+            let mut bytes = [0; 256];
+            let len = self.keyboard.read(&mut bytes).unwrap();
+            screen.extend(&bytes[..len]);
+        }
+        while self.echoes() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// The program as the foreground of this terminal.
+    fn command(&self, desk: &Desk, arguments: &[&str]) -> Command {
+        let program = desk.command(arguments);
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", "--wait"]).arg(program.get_program()).args(arguments).env_clear();
+        command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let end = || Stdio::from(self.inside.try_clone().unwrap());
+        command.env("PATH", "/usr/bin:/bin").stdin(end()).stdout(end()).stderr(end());
+        command
+    }
+
+    /// Starts the program, answers its questions, and returns its exit code.
+    fn run(&mut self, desk: &Desk, arguments: &[&str], answers: &[(&str, &str)]) -> Option<i32> {
+        let mut program = self.command(desk, arguments).spawn().unwrap();
+        for (question, answer) in answers {
+            self.wait_for(question);
+            self.keyboard.write_all(answer.as_bytes()).unwrap();
+        }
+        program.wait().unwrap().code()
+    }
+}
+
+const CTRL_C: &str = "\x03";
+
+#[test]
+fn an_interrupt_at_a_new_passphrase_makes_nothing_and_gives_the_echo_back() {
+    let desk = Desk::without_readers();
+    for answers in [
+        &[("Passphrase for the officer's file: ", CTRL_C)][..],
+        &[("Passphrase for the officer's file: ", "correct horse\n"), ("The same again: ", CTRL_C)],
+    ] {
+        let mut terminal = Terminal::new();
+        assert_eq!(terminal.run(&desk, &["escrow", "init"], answers), Some(130));
+        assert!(terminal.echoes(), "the terminal was left without echo");
+        assert!(!desk.folder().join("officer.key").exists());
+        assert!(!desk.folder().join("escrow.db").exists());
+    }
+}
+
+#[test]
+fn an_interrupt_at_a_passphrase_gives_the_echo_back() {
+    let desk = Desk::without_readers();
+    desk.run_with(&["escrow", "init", "--passphrase-file", "-"], "correct horse\n").expect(0);
+    for arguments in [&["escrow", "check"][..], &["identify-code", "123456"]] {
+        let mut terminal = Terminal::new();
+        assert_eq!(terminal.run(&desk, arguments, &[("Passphrase of ", CTRL_C)]), Some(130), "{arguments:?}");
+        assert!(terminal.echoes(), "the terminal was left without echo");
+    }
+}
+
+#[test]
+fn an_interrupt_at_a_passphrase_beside_a_token_leaves_the_token_alone() {
+    let desk = Desk::without_escrow(1);
+    desk.run_with(&["escrow", "init", "--passphrase-file", "-"], "correct horse\n").expect(0);
+    desk.lab().insert(0, &format!("token2-single serial={RESTRICTED}")).unwrap();
+    desk.run(&["burn"]).expect(0);
+    desk.lab().command("log 0 clear").unwrap();
+    let mut terminal = Terminal::new();
+    assert_eq!(terminal.run(&desk, &["sync"], &[("Passphrase of ", CTRL_C)]), Some(130));
+    assert!(terminal.echoes(), "the terminal was left without echo");
+    let log = desk.lab().command("log 0").unwrap().to_string();
+    assert!(log.contains("\"8041"), "the token was not asked who it is: {log}");
+    assert!(!log.contains("\"84d4") && !log.contains("\"84c5"), "nothing was to be written: {log}");
+    assert_eq!(desk.newest(RESTRICTED)["state"], "programmed");
+    assert_eq!(desk.count(RESTRICTED), 1);
+}
