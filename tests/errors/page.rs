@@ -44,7 +44,11 @@ pub(crate) fn page(sections: &[Section]) -> String {
         for row in rows {
             if said.insert((&row.code, &row.message)) {
                 let (message, remedy) = (cell(&row.message), cell(&row.remedy));
-                let remedy = if remedy.is_empty() { "report it" } else { &remedy };
+                let remedy = match (row.exit, remedy.as_str()) {
+                    (1, "") => "report it",
+                    (_, "") => "nothing",
+                    (_, remedy) => remedy,
+                };
                 writeln!(text, "| `{}` | {} | {message} | {remedy} |", row.code, row.exit).unwrap();
             }
         }

@@ -45,7 +45,8 @@ impl<'ast> Visit<'ast> for Calls {
         if let (Pat::Ident(name), Some(init)) = (&local.pat, &local.init)
             && name.ident == "message"
         {
-            self.message = literal(&init.expr);
+            // What others have worded is shown as an ellipsis, too.
+            self.message = Some(literal(&init.expr).unwrap_or_else(|| "{}".into()));
         }
     }
 

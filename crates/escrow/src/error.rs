@@ -1,5 +1,7 @@
 //! What can be wrong with a store, a key file, a roster or an entry.
 
+mod samples;
+
 use std::io;
 use std::path::PathBuf;
 
@@ -311,7 +313,7 @@ impl Remedy for EscrowError {
             Self::SealBroken { .. } => "seal-broken",
             Self::SealDiffers { .. } => "seal-differs",
             Self::EntryUnknown { .. } => "entry-unknown",
-            Self::EntryAmbiguous { .. } => "entry-ambiguous",
+            Self::EntryAmbiguous { .. } => "entry-id-ambiguous",
             Self::WrongState { .. } => "entry-state",
             Self::FactRefused { .. } => "fact-refused",
             Self::Random => "random-failed",
@@ -363,7 +365,7 @@ impl Remedy for EscrowError {
             Self::SealBroken { .. } | Self::SealDiffers { .. } => {
                 "do not use this entry: run `oathburn escrow check` and restore it from a backup"
             }
-            Self::EntryUnknown { .. } => "look it up with `oathburn escrow list`",
+            Self::EntryUnknown { .. } => "see `oathburn escrow list`",
             Self::EntryAmbiguous { .. } => "give more of the id",
             Self::WrongState { .. } => {
                 "look at the entry with `oathburn escrow show`; another process may have finished it"
@@ -380,57 +382,11 @@ impl Remedy for EscrowError {
 mod tests {
     use super::*;
 
-    fn all() -> Vec<EscrowError> {
-        use EscrowError as E;
-        let (path, store) = (PathBuf::from("/a/file"), "/a/store".to_owned());
-        let source = || io::Error::from(io::ErrorKind::NotFound);
-        let (entry, escrow) = (EntryId::new(), EscrowId::new());
-        vec![
-            E::KeyFileMissing { path: path.clone() },
-            E::KeyFileExists { path: path.clone() },
-            E::KeyFileExposed { path: path.clone(), mode: 0o644 },
-            E::NotKeyFile { path: path.clone(), role: "an officer" },
-            E::KeyFileLocked { path: path.clone() },
-            E::WrongPassphrase { path: path.clone() },
-            E::PassphraseWork { path: path.clone() },
-            E::KeyFileIo { action: "read", path: path.clone(), source: source() },
-            E::UrlUnknown { url: "x".into() },
-            E::UrlPassword,
-            E::EngineMissing { engine: "PostgreSQL" },
-            E::StoreExists { store: store.clone() },
-            E::StoreMissing { store: store.clone() },
-            E::StoreBusy { store: store.clone() },
-            E::NotDatabase { store: store.clone() },
-            E::NotEscrow { store: store.clone() },
-            E::StoreNewer { store: store.clone(), found: 2, known: 1 },
-            E::StoreReadOnly { store: store.clone() },
-            E::StoreFull { store: store.clone() },
-            E::StoreDenied { store: store.clone() },
-            E::StoreCorrupt { store: store.clone(), detail: "x".into() },
-            E::StoreIo { store, detail: "x".into() },
-            E::Damaged { table: "entries", row: "x".into(), problem: "x".into() },
-            E::OtherEscrow { pinned: escrow, found: escrow },
-            E::RosterForged { version: 2 },
-            E::RosterOlder { pinned: 2, found: 1 },
-            E::PinUnreadable { path: path.clone(), problem: "x".into() },
-            E::PinIo { action: "read", path, source: source() },
-            E::StationNotApproved { escrow },
-            E::OfficerUnknown { escrow },
-            E::NotWrapped { key: "session key" },
-            E::SealBroken { entry },
-            E::SealDiffers { entry, column: "serial" },
-            E::EntryUnknown { text: "x".into() },
-            E::EntryAmbiguous { text: "x".into() },
-            E::WrongState { entry, state: EntryState::Retired, wanted: EntryState::Unknown },
-            E::FactRefused { what: "the reason".into() },
-            E::Random,
-            E::RosterUnsteady,
-        ]
-    }
-
     #[test]
     fn every_error_has_its_own_code_and_a_remedy() {
-        let all = all();
+        let all = EscrowError::samples();
+        let missing = EscrowError::VARIANTS.iter().find(|name| !all.iter().any(|one| one.variant() == **name));
+        assert_eq!(missing, None);
         let mut codes: Vec<_> = all.iter().map(Remedy::code).collect();
         codes.sort_unstable();
         codes.dedup();

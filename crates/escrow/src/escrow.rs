@@ -88,9 +88,9 @@ impl Escrow {
             duplicate_keys: vec![duplicate_key],
             ..Draft::default()
         };
-        let journal = Journal { escrow, roster: 1, signer: officer.keys(), who, time };
         let StoreUrl::Sqlite(path) = url;
         let trust = Trust::founded(roster);
+        let journal = Journal { trust: &trust, signer: officer.keys(), who, time };
         SqliteStore::create(path, |view| journal.write(view, draft), || pins.replace(url, &trust))?;
         Ok(escrow)
     }
@@ -265,7 +265,7 @@ impl Inner {
         draft: &mut dyn FnMut(&dyn View) -> Result<Draft, EscrowError>,
     ) -> Result<(), EscrowError> {
         let roster = trust.latest().version;
-        let journal = Journal { escrow: trust.escrow(), roster, signer, who: &self.who, time: self.now() };
+        let journal = Journal { trust, signer, who: &self.who, time: self.now() };
         self.store.commit(&mut |view| {
             if u64::try_from(view.roster_version()?) != Ok(roster) {
                 return Err(EscrowError::RosterUnsteady);
@@ -391,6 +391,14 @@ mod tests {
 
         let after = escrow.reserve(&reservation).unwrap();
         assert_eq!(escrow.roster().version, 2);
+        // A roster that changes again and again is not followed for ever.
+        let mut tries = 0;
+        let unsteady = |_: &Trust| -> Result<(), EscrowError> {
+            tries += 1;
+            Err(EscrowError::RosterUnsteady)
+        };
+        assert_eq!(escrow.inner.steadily(unsteady).unwrap_err().code(), "roster-unsteady");
+        assert_eq!(tries, 3);
         let opener = open().opener(bob).unwrap();
         let entry = |id: EntryId| escrow.entry(&id.to_string()).unwrap();
         let disclosure = Disclosure::new(Purpose::Reveal);

@@ -1,5 +1,7 @@
 //! What can be wrong with a file.
 
+mod samples;
+
 use oathburn_oath::{OathError, Remedy};
 
 use crate::{Look, MAX_URI_LEN};
@@ -131,27 +133,13 @@ mod tests {
 
     #[test]
     fn every_error_has_a_message_a_code_and_a_remedy() {
-        let all = [
-            FormatError::NotASeed { look: Look::Url },
-            FormatError::AmbiguousEncoding,
-            FormatError::HexForBase32,
-            FormatError::Seed(OathError::SeedEmpty),
-            FormatError::NotAPicture,
-            FormatError::ImageTooLarge,
-            FormatError::NoQrCode,
-            FormatError::QrDamaged,
-            FormatError::SeveralQrCodes { count: 2 },
-            FormatError::QrTooLong,
-            FormatError::NotAKeyUri,
-            FormatError::UriTooLong,
-            FormatError::UriWithoutSecret,
-            FormatError::UriParameter { parameter: "digits" },
-            FormatError::UriParameterTwice { parameter: "digits" },
-        ];
+        let all = FormatError::samples();
+        let missing = FormatError::VARIANTS.iter().find(|name| !all.iter().any(|one| one.variant() == **name));
+        assert_eq!(missing, None);
         let mut codes: Vec<_> = all.iter().map(Remedy::code).collect();
         codes.sort_unstable();
         codes.dedup();
-        assert_eq!(codes.len(), all.len());
+        assert_eq!(codes.len(), FormatError::VARIANTS.len());
         for error in all {
             let message = error.to_string();
             assert!(message.starts_with(char::is_lowercase) && !message.ends_with('.'), "{message}");

@@ -1,5 +1,7 @@
 //! What can be wrong with a seed, a parameter or a name.
 
+mod samples;
+
 use crate::{Remedy, Seed, SerialNumber};
 
 /// Everything this crate refuses. No variant carries any part of a seed.
@@ -109,22 +111,9 @@ mod tests {
 
     #[test]
     fn every_error_has_its_own_code_and_a_remedy() {
-        let all = [
-            OathError::SeedEmpty,
-            OathError::SeedTooLong { len: 129 },
-            OathError::NotBase32 { position: 3 },
-            OathError::Base32Truncated,
-            OathError::NotHex { position: 3 },
-            OathError::HexOdd,
-            OathError::Random,
-            OathError::Algorithm,
-            OathError::Digits,
-            OathError::DisplayedCode,
-            OathError::TimeStep,
-            OathError::Serial,
-            OathError::Slot,
-            OathError::Family,
-        ];
+        let all = OathError::samples();
+        let missing = OathError::VARIANTS.iter().find(|name| !all.iter().any(|one| one.variant() == **name));
+        assert_eq!(missing, None);
         let mut codes: Vec<_> = all.iter().map(Remedy::code).collect();
         codes.sort_unstable();
         codes.dedup();

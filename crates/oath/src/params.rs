@@ -198,7 +198,7 @@ mod tests {
         for algorithm in Algorithm::ALL {
             assert_eq!(algorithm.to_string().parse::<Algorithm>().unwrap(), algorithm);
         }
-        assert!("md5".parse::<Algorithm>().is_err());
+        assert_eq!("md5".parse::<Algorithm>(), Err(OathError::Algorithm));
     }
 
     #[test]
@@ -206,8 +206,8 @@ mod tests {
         for digits in 0..=255 {
             assert_eq!(Digits::new(digits).is_ok(), (6..=10).contains(&digits), "{digits}");
         }
-        assert!("".parse::<Digits>().is_err());
-        assert!("0".parse::<TimeStep>().is_err());
+        assert_eq!("".parse::<Digits>(), Err(OathError::Digits));
+        assert_eq!("0".parse::<TimeStep>(), Err(OathError::TimeStep));
         assert_eq!("45".parse::<TimeStep>().unwrap().seconds(), 45);
         assert_eq!(Digits::EIGHT.modulus(), 100_000_000);
     }

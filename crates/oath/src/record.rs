@@ -116,7 +116,7 @@ mod tests {
             assert_eq!(slot.to_string().parse::<Slot>().unwrap(), slot);
         }
         for bad in ["", "256", "a\u{7}b", &"x".repeat(65)] {
-            assert!(bad.parse::<Slot>().is_err(), "{bad:?}");
+            assert_eq!(bad.parse::<Slot>(), Err(OathError::Slot), "{bad:?}");
         }
     }
 
@@ -124,7 +124,7 @@ mod tests {
     fn families_are_plain_words() {
         assert_eq!(FamilyId::new("token2-single").unwrap().as_str(), "token2-single");
         for bad in ["", "Token2", "a b", &"x".repeat(33)] {
-            assert!(FamilyId::new(bad).is_err(), "{bad:?}");
+            assert_eq!(FamilyId::new(bad), Err(OathError::Family), "{bad:?}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! What can keep us from a token before the conversation begins.
 
+mod samples;
+
 use oathburn_oath::Remedy;
 
 use crate::{ReaderSelector, Stack};
@@ -160,26 +162,9 @@ mod tests {
 
     #[test]
     fn every_error_has_a_message_a_code_and_a_remedy() {
-        let reader = || "ACS ACR122U 00 00".to_owned();
-        let selectors = || vec![ReaderSelector::pcsc("A"), ReaderSelector::pcsc("B")];
-        let all = [
-            ReaderError::ServiceMissing,
-            ReaderError::ServiceStopped,
-            ReaderError::AccessDenied,
-            ReaderError::StackMissing { stack: Stack::Libnfc },
-            ReaderError::SelectorEmpty,
-            ReaderError::NoReader,
-            ReaderError::ReaderUnknown { selector: ReaderSelector::pcsc("C"), readers: selectors() },
-            ReaderError::ReaderAmbiguous { readers: selectors() },
-            ReaderError::ReaderLost { reader: reader() },
-            ReaderError::ReaderBusy { reader: reader() },
-            ReaderError::NoToken { reader: reader() },
-            ReaderError::TokenStays { reader: reader() },
-            ReaderError::TokenMute { reader: reader() },
-            ReaderError::TokenProtocol { reader: reader() },
-            ReaderError::Interrupted,
-            ReaderError::Failed { detail: "an internal error".into() },
-        ];
+        let all = ReaderError::samples();
+        let missing = ReaderError::VARIANTS.iter().find(|name| !all.iter().any(|one| one.variant() == **name));
+        assert_eq!(missing, None);
         let mut codes: Vec<_> = all.iter().map(Remedy::code).collect();
         codes.sort_unstable();
         codes.dedup();

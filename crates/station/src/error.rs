@@ -1,5 +1,7 @@
 //! Why a burn did not happen, or is not known to have.
 
+mod samples;
+
 use oathburn_escrow::{EntryId, EscrowError};
 use oathburn_oath::{OathError, Remedy, SerialNumber};
 use oathburn_token::{ForeignCard, TokenError};
@@ -126,7 +128,7 @@ impl Remedy for StationError {
             Self::Foreign { .. } => "foreign-card",
             Self::OtherToken { .. } => "other-token",
             Self::Live { .. } => "token-in-use",
-            Self::NotEscrowed { .. } => "entry-unknown",
+            Self::NotEscrowed { .. } => "not-escrowed",
             Self::Unfinished { .. } => "burn-unfinished",
             Self::DuplicateSeed { .. } => "duplicate-seed",
             Self::OfficerNeeded => "officer-needed",
@@ -142,7 +144,7 @@ impl Remedy for StationError {
             Self::Escrow(error) => return error.remedy(),
             Self::Seed(error) => return error.remedy(),
             Self::Foreign { .. } => "lay a programmable token on the reader, alone, and press its button",
-            Self::OtherToken { .. } => "lay the right token on the reader, or leave --serial out",
+            Self::OtherToken { .. } => "lay the right token on the reader, alone",
             Self::Live { .. } => {
                 "if its user is to get a new seed, burn with --replace; the old one stays in the escrow as superseded"
             }
@@ -161,33 +163,13 @@ impl Remedy for StationError {
 
 #[cfg(test)]
 mod tests {
-    use oathburn_token::TransportError;
-
     use super::*;
 
     #[test]
     fn every_error_has_a_message_a_code_and_a_remedy() {
-        let serial = || SerialNumber::new("8659622000001").unwrap();
-        let entry = EntryId::new();
-        let wire = || TokenError::Wire { command: "WRITE SEED", source: TransportError::Removed };
-        let escrow = || EscrowError::EntryUnknown { text: "x".into() };
-        let card = |kind, applets| StationError::Foreign { card: ForeignCard { kind, applets } };
-        let all = [
-            StationError::Token(wire()),
-            StationError::Burn { entry, source: wire() },
-            StationError::NotMarkedUnknown { entry, burn: Box::new(wire()), source: Box::new(escrow()) },
-            StationError::NotMarkedProgrammed { serial: serial(), entry, source: Box::new(escrow()) },
-            StationError::Escrow(escrow()),
-            StationError::Seed(OathError::SeedEmpty),
-            card("security-key", vec!["fido"]),
-            card("unknown-card", vec![]),
-            StationError::OtherToken { expected: serial(), found: serial() },
-            StationError::Live { serial: serial(), entry },
-            StationError::NotEscrowed { serial: serial() },
-            StationError::Unfinished { serial: serial(), entry },
-            StationError::DuplicateSeed { serial: serial(), entry },
-            StationError::OfficerNeeded,
-        ];
+        let all = StationError::samples();
+        let missing = StationError::VARIANTS.iter().find(|name| !all.iter().any(|one| one.variant() == **name));
+        assert_eq!(missing, None);
         for error in all {
             let (message, code) = (error.to_string(), error.code());
             assert!(!message.is_empty() && !message.ends_with('.'), "{message}");

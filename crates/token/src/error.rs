@@ -1,5 +1,7 @@
 //! What can go wrong in a conversation: the wire failed, the token refused, or we refuse.
 
+mod samples;
+
 use oathburn_oath::{Algorithm, Digits, Remedy, SerialNumber, Slot, TimeStep};
 
 use crate::{StatusWord, TransportError};
@@ -252,33 +254,12 @@ mod tests {
 
     #[test]
     fn every_error_has_a_message_a_code_and_a_remedy() {
-        let serial = SerialNumber::new("1").unwrap();
-        let wire = |source| TokenError::Wire { command: "GET INFO", source };
-        let all = [
-            wire(TransportError::Removed),
-            wire(TransportError::Reset),
-            wire(TransportError::Timeout { seconds: 3 }),
-            wire(TransportError::ReaderLost),
-            wire(TransportError::TooLong { len: 300 }),
-            wire(TransportError::Failed { detail: "an internal error".into() }),
-            TokenError::Refused { command: "WRITE SEED", status: StatusWord(0x6a80), meaning: "bad data" },
-            TokenError::WrongKey { status: StatusWord(0x6983) },
-            TokenError::Garbled { command: "GET INFO", what: "nonsense" },
-            TokenError::OtherToken { expected: serial.clone(), found: serial.clone() },
-            TokenError::ClockNotSet { seconds: -9 },
-            TokenError::UnlistedModel { serial: serial.clone() },
-            TokenError::NotProgrammable { model: "C202".into(), serial: serial.clone() },
-            TokenError::Algorithm { algorithm: Algorithm::Sha512 },
-            TokenError::Digits { digits: Digits::EIGHT },
-            TokenError::TimeStep { step: TimeStep::new(45).unwrap() },
-            TokenError::NoSuchSlot { slot: Slot::Number(3) },
-            TokenError::SeedTooLong { len: 64, max: 63 },
-            TokenError::SeedAllZero,
-            TokenError::TimeOutOfRange { seconds: 1 << 32 },
-            TokenError::SyncErasesSeed { serial },
-            TokenError::OtherTimeNotPermitted,
-            TokenError::ModelsFile { line: 3, problem: "no name".into() },
-        ];
+        let noted = |error: &TokenError| error.after_write();
+        let (all, noted): (Vec<_>, Vec<_>) = TokenError::samples().into_iter().partition(|error| !noted(error));
+        let known = |name: &&&str| !all.iter().chain(&noted).any(|one| one.variant() == **name);
+        assert_eq!(TokenError::VARIANTS.iter().find(known), None);
+        let wires = TransportError::samples();
+        assert_eq!(TransportError::VARIANTS.iter().find(|name| !wires.iter().any(|one| one.variant() == **name)), None);
         let mut codes: Vec<_> = all.iter().map(Remedy::code).collect();
         codes.sort_unstable();
         codes.dedup();

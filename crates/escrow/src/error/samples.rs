@@ -1,0 +1,63 @@
+//! One value of every variant, for the page of all errors and for the tests.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::{EntryId, EntryState, EscrowError, EscrowId};
+
+oathburn_oath::variants! {
+    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder PinUnreadable PinIo StationNotApproved OfficerUnknown NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous WrongState FactRefused Random RosterUnsteady
+}
+
+impl EscrowError {
+    /// At least one value of every variant.
+    #[doc(hidden)]
+    pub fn samples() -> Vec<Self> {
+        let (path, store) = (PathBuf::from("/home/alice/officer.key"), "/srv/escrow.db".to_owned());
+        let source = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let entry = EntryId::from_slice(&[0x01; 16]).expect("16 bytes");
+        let escrow = EscrowId::from_slice(&[0x02; 16]).expect("16 bytes");
+        let found = EscrowId::from_slice(&[0x03; 16]).expect("16 bytes");
+        vec![
+            Self::KeyFileMissing { path: path.clone() },
+            Self::KeyFileExists { path: path.clone() },
+            Self::KeyFileExposed { path: path.clone(), mode: 0o644 },
+            Self::NotKeyFile { path: path.clone(), role: "an officer" },
+            Self::KeyFileLocked { path: path.clone() },
+            Self::WrongPassphrase { path: path.clone() },
+            Self::PassphraseWork { path: path.clone() },
+            Self::KeyFileIo { action: "read", path: path.clone(), source: source() },
+            Self::UrlUnknown { url: "escrow.db".into() },
+            Self::UrlPassword,
+            Self::EngineMissing { engine: "PostgreSQL" },
+            Self::StoreExists { store: store.clone() },
+            Self::StoreMissing { store: store.clone() },
+            Self::StoreBusy { store: store.clone() },
+            Self::NotDatabase { store: store.clone() },
+            Self::NotEscrow { store: store.clone() },
+            Self::StoreNewer { store: store.clone(), found: 2, known: 1 },
+            Self::StoreReadOnly { store: store.clone() },
+            Self::StoreFull { store: store.clone() },
+            Self::StoreDenied { store: store.clone() },
+            Self::StoreCorrupt { store: store.clone(), detail: "disk I/O error".into() },
+            Self::StoreIo { store, detail: "disk I/O error".into() },
+            Self::Damaged { table: "entries", row: "7".into(), problem: "it is empty".into() },
+            Self::OtherEscrow { pinned: escrow, found },
+            Self::RosterForged { version: 2 },
+            Self::RosterOlder { pinned: 2, found: 1 },
+            Self::PinUnreadable { path: path.clone(), problem: "it is empty".into() },
+            Self::PinIo { action: "read", path, source: source() },
+            Self::StationNotApproved { escrow },
+            Self::OfficerUnknown { escrow },
+            Self::NotWrapped { key: "session key" },
+            Self::SealBroken { entry },
+            Self::SealDiffers { entry, column: "serial" },
+            Self::EntryUnknown { text: "0190".into() },
+            Self::EntryAmbiguous { text: "0190".into() },
+            Self::WrongState { entry, state: EntryState::Retired, wanted: EntryState::Unknown },
+            Self::FactRefused { what: "the reason".into() },
+            Self::Random,
+            Self::RosterUnsteady,
+        ]
+    }
+}

@@ -1,0 +1,41 @@
+//! One value of every variant, for the page of all errors and for the tests.
+
+use oathburn_escrow::{EntryId, EscrowError};
+use oathburn_oath::{OathError, SerialNumber};
+use oathburn_token::{ForeignCard, TokenError, TransportError};
+
+use crate::StationError;
+
+oathburn_oath::variants! {
+    StationError: Token Burn NotMarkedUnknown NotMarkedProgrammed Escrow Seed Foreign OtherToken Live NotEscrowed Unfinished DuplicateSeed OfficerNeeded
+}
+
+impl StationError {
+    /// At least one value of every variant.
+    #[doc(hidden)]
+    pub fn samples() -> Vec<Self> {
+        let serial = || SerialNumber::new("8659622000001").expect("a literal of digits");
+        let other = || SerialNumber::new("8659622000002").expect("a literal of digits");
+        let entry = EntryId::from_slice(&[0x01; 16]).expect("16 bytes");
+        let wire = || TokenError::Wire { command: "GET INFO", source: TransportError::Removed };
+        let escrow = || EscrowError::StoreBusy { store: "/srv/escrow.db".into() };
+        let card = |kind, applets| Self::Foreign { card: ForeignCard { kind, applets } };
+        vec![
+            Self::Token(wire()),
+            Self::Burn { entry, source: wire() },
+            Self::Burn { entry, source: TokenError::AfterWrite(Box::new(wire())) },
+            Self::NotMarkedUnknown { entry, burn: Box::new(wire()), source: Box::new(escrow()) },
+            Self::NotMarkedProgrammed { serial: serial(), entry, source: Box::new(escrow()) },
+            Self::Escrow(escrow()),
+            Self::Seed(OathError::SeedEmpty),
+            card("security-key", vec!["fido"]),
+            card("unknown-card", vec![]),
+            Self::OtherToken { expected: serial(), found: other() },
+            Self::Live { serial: serial(), entry },
+            Self::NotEscrowed { serial: serial() },
+            Self::Unfinished { serial: serial(), entry },
+            Self::DuplicateSeed { serial: serial(), entry },
+            Self::OfficerNeeded,
+        ]
+    }
+}
