@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap, btree_map};
 use data_encoding::HEXLOWER;
 
 use crate::keys::KeyPair;
+use crate::opener::{self, Events};
 use crate::projection::{Happening, Projection};
+use crate::roster::Trust;
 use crate::store::{ChainHead, Commit, EntryRow, EventRow, HeaderRow, RosterRow, Touch, View, WrapRow};
 use crate::{EntryId, EscrowError, EscrowId, EventKind, Facts, Writer};
 
@@ -66,10 +68,9 @@ impl EventDraft {
     }
 }
 
-/// Who signs, for which escrow, under which roster, and when.
+/// Who signs, for which escrow and under which roster, and when.
 pub(crate) struct Journal<'a> {
-    pub(crate) escrow: EscrowId,
-    pub(crate) roster: u64,
+    pub(crate) trust: &'a Trust,
     pub(crate) signer: &'a KeyPair,
     pub(crate) who: &'a Writer,
     pub(crate) time: i64,
@@ -79,7 +80,7 @@ impl Journal<'_> {
     /// Numbers, chains and signs the events of a draft and computes what they make of their entries.
     pub(crate) fn write(&self, view: &dyn View, draft: Draft) -> Result<Commit, EscrowError> {
         let mut head = view.head(&self.signer.writer())?;
-        let mut rows = Rows::new(view, draft.entries);
+        let mut rows = Rows::new(view, self.trust, draft.entries);
         let mut commit = Commit {
             header: draft.header,
             rosters: draft.rosters,
@@ -121,7 +122,7 @@ impl Journal<'_> {
             writer: self.signer.writer().as_bytes().to_vec(),
             sequence: head.sequence + 1,
             previous: std::mem::take(&mut head.hash),
-            roster: self.roster.try_into().unwrap_or(i64::MAX),
+            roster: self.trust.latest().version.try_into().unwrap_or(i64::MAX),
             time: self.time,
             uid: self.who.uid.into(),
             host: self.who.host.clone(),
@@ -133,7 +134,7 @@ impl Journal<'_> {
             signature: Vec::new(),
             touched,
         };
-        let digest = event.digest(&self.escrow);
+        let digest = event.digest(&self.trust.escrow());
         event.hash = digest.to_vec();
         event.signature = self.signer.sign(&digest).to_vec();
         *head = ChainHead { sequence: event.sequence, hash: event.hash.clone() };
@@ -157,6 +158,8 @@ impl Journal<'_> {
 /// The entries that a transaction touches, as its events have made them so far.
 struct Rows<'a> {
     view: &'a dyn View,
+    trust: &'a Trust,
+    verified: Events,
     new: Vec<EntryRow>,
     /// Where in `new` an entry lies.
     places: HashMap<Vec<u8>, usize>,
@@ -164,9 +167,9 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(view: &'a dyn View, new: Vec<EntryRow>) -> Self {
+    fn new(view: &'a dyn View, trust: &'a Trust, new: Vec<EntryRow>) -> Self {
         let places = new.iter().map(|row| row.id.clone()).zip(0..).collect();
-        Self { view, new, places, changed: BTreeMap::new() }
+        Self { view, trust, verified: Events::new(), new, places, changed: BTreeMap::new() }
     }
 
     /// Applies an event to an entry; says the entry's revision after it.
@@ -194,12 +197,15 @@ impl<'a> Rows<'a> {
         Ok(revision)
     }
 
+    /// A row of the store, if it is what its events made it: nothing is signed on top of what somebody else wrote.
     fn stored(&mut self, entry: EntryId) -> Result<&mut EntryRow, EscrowError> {
         match self.changed.entry(entry) {
             btree_map::Entry::Occupied(row) => Ok(row.into_mut()),
             btree_map::Entry::Vacant(place) => {
                 let row = self.view.entry(&entry)?;
-                Ok(place.insert(row.ok_or_else(|| EscrowError::EntryUnknown { text: entry.to_string() })?))
+                let row = row.ok_or_else(|| EscrowError::EntryUnknown { text: entry.to_string() })?;
+                opener::verify_history(self.view, self.trust, entry, &row, &mut self.verified)?;
+                Ok(place.insert(row))
             }
         }
     }

@@ -43,10 +43,7 @@ impl Opener {
             self.escrow.known(&self.officer)?;
             let records = store::read(&*self.escrow.store, |view| {
                 let mut events = Events::new();
-                entries
-                    .iter()
-                    .map(|entry| self.record(view, trust, entry.id, &mut events))
-                    .collect::<Result<Vec<_>, _>>()
+                entries.iter().map(|entry| self.record(view, trust, entry, &mut events)).collect::<Result<Vec<_>, _>>()
             })?;
             self.escrow.commit(trust, self.officer.keys(), &mut |_| {
                 let event = |some: &[Entry]| {
@@ -60,16 +57,21 @@ impl Opener {
         })
     }
 
-    /// Opens one entry as it stands in the store now.
+    /// Opens one entry as it stands in the store now. What it was chosen for must be what it says now: a row that
+    /// named another token or user for as long as somebody typed a passphrase would give away the wrong seed.
     fn record(
         &self,
         view: &dyn View,
         trust: &Trust,
-        id: EntryId,
+        chosen: &Entry,
         events: &mut Events,
     ) -> Result<TokenRecord, EscrowError> {
+        let id = chosen.id;
         let row = view.entry(&id)?.ok_or_else(|| EscrowError::EntryUnknown { text: id.to_string() })?;
         verify_history(view, trust, id, &row, events)?;
+        if let Some(column) = changed(chosen, &Entry::try_from(&row)?) {
+            return Err(damaged(&row.id, &format!("its {column} is not what it was when the entry was chosen")));
+        }
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let key = match sessions.entry(row.session.clone()) {
             hash_map::Entry::Occupied(key) => key.into_mut(),
@@ -100,16 +102,29 @@ fn session_key(view: &dyn View, trust: &Trust, row: &EntryRow, officer: &Officer
     wrap::unwrap(&session.wrap, officer.keys(), SESSIONS.key)
 }
 
+/// In what the verified entry differs from the one that was chosen, of all that tells whose seed it is and whether it
+/// is in use.
+fn changed(chosen: &Entry, verified: &Entry) -> Option<&'static str> {
+    let same = [
+        ("token", chosen.identity == verified.identity),
+        ("upn", chosen.upn == verified.upn),
+        ("issuer", chosen.issuer == verified.issuer),
+        ("state", chosen.state == verified.state),
+        ("parameters", chosen.params == verified.params),
+    ];
+    same.into_iter().find(|(_, same)| !same).map(|(column, _)| column)
+}
+
 fn damaged(entry: &[u8], problem: &str) -> EscrowError {
     let row = EntryId::from_slice(entry).map_or_else(String::new, |id| id.to_string());
     EscrowError::Damaged { table: "entries", row, problem: problem.into() }
 }
 
 /// Events that were verified in the same state of the store, by the place they have in it.
-type Events = HashMap<(i64, i64), EventRow>;
+pub(crate) type Events = HashMap<(i64, i64), EventRow>;
 
 /// Refuses a row that differs from what its signed events make of it.
-fn verify_history(
+pub(crate) fn verify_history(
     view: &dyn View,
     trust: &Trust,
     id: EntryId,

@@ -8,6 +8,7 @@ use oathburn_oath::{Slot, TokenIdentity};
 use crate::audit::SESSIONS;
 use crate::escrow::duplicate_keys;
 use crate::journal::{Draft, EventDraft, MAX_TOUCHED, TouchDraft};
+use crate::opener::{self, Events};
 use crate::roster::Trust;
 use crate::seal::{self, Sealer};
 use crate::store::{self, EntryRow};
@@ -102,7 +103,8 @@ impl Escrow {
 
     /// Notes that the token was programmed and read back, and supersedes, in the same transaction, what was on it
     /// before: every live entry of the same family, serial and slot but reservations that are younger, which another
-    /// process may be about to burn.
+    /// process may be about to burn, and rows that are not what their events made them, which are for `check`: whoever
+    /// moved another token's entry here would have it superseded under this station's signature.
     pub fn mark_programmed(&self, entry: EntryId, programmed: &Programmed) -> Result<(), EscrowError> {
         let facts = programmed
             .facts
@@ -114,12 +116,22 @@ impl Escrow {
             self.inner.commit(trust, self.inner.station.keys(), &mut |view| {
                 let unknown = || EscrowError::EntryUnknown { text: entry.to_string() };
                 let row = view.entry(&entry)?.ok_or_else(unknown)?;
+                let mut verified = Events::new();
+                opener::verify_history(view, trust, entry, &row, &mut verified)?;
                 let identity = crate::Entry::try_from(&row)?.identity;
                 let others = view.entries(&Filter::identity(&identity), &[], usize::MAX)?;
                 let before = others.iter().filter(|other| other.id != row.id && is_replaced(other, &row));
-                let before: Vec<_> = before.filter_map(|other| EntryId::from_slice(&other.id)).collect();
+                let before = before.filter_map(|other| EntryId::from_slice(&other.id).map(|id| (id, other)));
+                let mut own = Vec::new();
+                for (id, other) in before {
+                    match opener::verify_history(view, trust, id, other, &mut verified) {
+                        Ok(()) => own.push(id),
+                        Err(EscrowError::Damaged { .. }) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
                 let mut events = vec![EventDraft::new(EventKind::Programmed, facts.clone()).touching([entry])];
-                for some in before.chunks(MAX_TOUCHED) {
+                for some in own.chunks(MAX_TOUCHED) {
                     let by = Facts::new().with("by", entry.to_string());
                     events.push(EventDraft::new(EventKind::Superseded, by).touching(some.iter().copied()));
                 }

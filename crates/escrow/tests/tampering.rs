@@ -385,6 +385,68 @@ fn a_changed_entry_is_not_opened_and_nothing_is_noted() {
     }
 }
 
+/// Between the choice of an entry and its opening somebody may have to type a passphrase.
+#[test]
+fn an_entry_that_was_chosen_under_another_name_is_not_opened() {
+    let (home, bytes) = complete();
+    for change in ["upn = 'carol@example.com'", "issuer = 'x'", "serial = '0009'", "state = 'unknown'"] {
+        hostile(&home, &bytes).execute(&format!("UPDATE entries SET {change} WHERE serial = '0002'"), []).unwrap();
+        let escrow = home.open();
+        let chosen = escrow.entries(&Filter::default()).unwrap();
+        let mine: Vec<_> = chosen.iter().filter(|entry| entry.revision == 2).collect();
+        let [chosen] = mine.as_slice() else { panic!("{mine:?}") };
+        drop(escrow);
+        drop(hostile(&home, &bytes));
+        let opener = home.open().opener(home.officer()).unwrap();
+        let error = opener.open(chosen, &Disclosure::new(Purpose::ShowCodes)).unwrap_err();
+        assert_eq!(error.code(), "store-damaged", "{change}");
+        let honest = home.open().entry(&chosen.id.to_string()).unwrap();
+        opener.open(&honest, &Disclosure::new(Purpose::ShowCodes)).unwrap();
+    }
+}
+
+/// What a station signs must not rest on what somebody wrote into a row.
+#[test]
+fn programming_supersedes_no_entry_that_was_moved_to_the_token() {
+    let (home, bytes) = complete();
+    let escrow = home.open();
+    let victim = escrow.find(&identity("0002")).unwrap()[0].id;
+    drop(escrow);
+    hostile(&home, &bytes).execute("UPDATE entries SET serial = '0001' WHERE serial = '0002'", []).unwrap();
+    let escrow = home.open();
+    let record = record("0001", b"the next seed of this token");
+    let reservation = Reservation { record: &record, origin: Origin::Given, batch: None };
+    let burned = escrow.reserve(&reservation).unwrap();
+    let honest =
+        escrow.find(&identity("0001")).unwrap().into_iter().find(|entry| entry.state == EntryState::Programmed);
+    escrow.mark_programmed(burned, &Programmed::default()).unwrap();
+    assert_eq!(escrow.entry(&burned.to_string()).unwrap().state, EntryState::Programmed);
+    assert_eq!(escrow.entry(&honest.unwrap().id.to_string()).unwrap().state, EntryState::Superseded);
+    assert_eq!(escrow.entry(&victim.to_string()).unwrap().state, EntryState::Imported);
+    drop(escrow);
+    let connection = Connection::open(home.path("escrow.db")).unwrap();
+    connection.execute("UPDATE entries SET serial = '0002' WHERE id = ?1", [victim.as_bytes()]).unwrap();
+    drop(connection);
+    assert_eq!(home.open().check(Some(&home.officer)).unwrap().findings, []);
+}
+
+#[test]
+fn nothing_is_signed_on_top_of_a_changed_row() {
+    let (home, bytes) = complete();
+    for change in ["state = 'programmed'", "upn = 'carol@example.com'", "serial = '0009'", "revision = 7"] {
+        hostile(&home, &bytes)
+            .execute(&format!("UPDATE entries SET {change} WHERE upn IS NOT NULL AND revision = 2"), [])
+            .unwrap();
+        let escrow = home.open();
+        let all = escrow.entries(&Filter::default()).unwrap();
+        let changed = all.iter().find(|entry| entry.origin == Origin::Imported && entry.state != EntryState::Retired);
+        let before = escrow.events(&EventFilter::default()).unwrap().len();
+        let error = escrow.assign(changed.unwrap().id, Some("dave@example.com"), None, None).unwrap_err();
+        assert_eq!(error.code(), "store-damaged", "{change}");
+        assert_eq!(escrow.events(&EventFilter::default()).unwrap().len(), before, "{change}");
+    }
+}
+
 #[test]
 fn a_session_of_a_stranger_is_not_opened() {
     let (home, bytes) = complete();
