@@ -69,34 +69,24 @@ pub(crate) enum When {
     Never,
 }
 
-/// What to do.
+/// What to do. A command's own page says it: a comment here would hide all but the first line of it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List readers
     Readers,
-    /// Say what is on the reader; writes nothing
     Identify(identify::Identify),
-    /// Burn a seed onto the token on the reader, escrow first
     Burn(burn::Burn),
-    /// Check that a token shows what the escrow says
     Verify(verify::Verify),
-    /// Set the clock of the token on the reader
     Sync(sync::Sync),
-    /// Generate the codes of an escrowed token
     Code(code::Code),
-    /// Say how far a token's clock is off
     Drift(drift::Drift),
-    /// Say whose token shows a code
     IdentifyCode(identify_code::IdentifyCode),
-    /// Say why a token shows other codes than its seed makes
     Explain(explain::Explain),
-    /// Keep the seeds
     #[command(subcommand)]
     Escrow(escrow::Escrow),
     /// The same as `oathburn escrow audit`
     #[command(subcommand, hide = true)]
     Audit(audit::Audit),
-    /// Make and convert seeds
     #[command(subcommand)]
     Seed(seed::Seed),
 }
@@ -117,6 +107,7 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use clap::CommandFactory;
 
@@ -125,6 +116,29 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_a_command_is_all_that_its_page_says() {
+        let mut cli = Cli::command();
+        cli.build();
+        let mut help = |path: &[&str]| {
+            let command = path.iter().fold(&mut cli, |command, name| command.find_subcommand_mut(name).unwrap());
+            command.render_long_help().to_string()
+        };
+        for path in [
+            &["identify"][..],
+            &["verify"],
+            &["drift"],
+            &["identify-code"],
+            &["explain"],
+            &["escrow", "check"],
+            &["escrow", "audit", "verify"],
+        ] {
+            assert!(help(path).to_lowercase().contains("exit code"), "{path:?} does not say how it ends");
+        }
+        assert!(help(&["burn"]).contains("is finished by burning the same token again"));
+        assert!(help(&["escrow", "init"]).contains("Nothing is ever overwritten"));
     }
 
     #[test]

@@ -14,7 +14,6 @@ use crate::output::{Outcome, rfc3339};
 /// Read and verify the audit trail
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
-    /// List the events, oldest first
     List(List),
     /// Check every signature and every chain
     ///

@@ -18,11 +18,8 @@ use crate::output::Outcome;
 /// Make and convert seeds
 #[derive(Debug, Subcommand)]
 pub(crate) enum Seed {
-    /// Print a random seed, which is kept nowhere
     Generate(Generate),
-    /// Print a seed in another form
     Convert(Convert),
-    /// Draw a seed's QR code
     Qr(qr::Qr),
 }
 
