@@ -43,6 +43,12 @@ impl Failure {
         self
     }
 
+    /// The failure after something that was done, which a script has to know all the same.
+    pub(crate) fn beside(mut self, done: &Value) -> Self {
+        self.facts.extend(done.as_object().cloned().unwrap_or_default());
+        self
+    }
+
     /// `{"error":{…}}`, beside whatever else is known.
     pub(crate) fn to_json(&self) -> Value {
         let mut object = self.facts.clone();

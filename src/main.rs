@@ -53,7 +53,9 @@ fn usage(error: &clap::Error) -> ExitCode {
     let as_json = std::env::args_os().any(|argument| argument == OsStr::new("--json"));
     if error.use_stderr() && as_json {
         let message = error.render().to_string();
-        let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        // What is missing or in the way is listed below the first line.
+        let lines: Vec<_> = message.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+        let message = lines.join(" ").trim_start_matches("error: ").to_owned();
         output::print_failure(&Failure::usage(message, "see `oathburn --help`"), true);
     } else {
         // Nobody is left to tell when this fails.

@@ -172,6 +172,10 @@ fn a_burn_asks_for_the_displayed_code_when_told() {
     desk.lab().insert(0, &format!("token2-single serial={RESTRICTED}")).unwrap();
     let wrong = desk.run_with(&["burn", "--verify", "--json"], "000\n").expect(9);
     assert_eq!((&wrong.json()["state"], &wrong.json()["match"]), (&"programmed".into(), &false.into()));
+    // Nothing was typed, so nothing was compared; what was burned is said all the same.
+    let silent = desk.run_with(&["burn", "--replace", "--verify", "--json"], "").expect(7);
+    assert_eq!((silent.error_code().as_str(), &silent.json()["state"]), ("no-code", &"programmed".into()));
+    assert_eq!(silent.json()["entry"], desk.newest(RESTRICTED)["entry"]);
     // The code is not known before the burn, so the seed is one that the test knows.
     let seed = seed(20);
     let file = desk.home().join("seed");
@@ -275,4 +279,11 @@ fn a_missing_service_is_named() {
     for arguments in [&["readers", "--json"][..], &["identify", "--json"]] {
         assert_eq!(desk.run(arguments).expect(3).error_code(), "service-missing");
     }
+}
+
+#[test]
+fn a_usage_error_names_what_is_missing() {
+    let run = Desk::without_readers().run(&["verify", "--json"]).expect(2);
+    let message = run.json()["error"]["message"].clone();
+    assert!(message.as_str().unwrap().contains("--code"), "{message}");
 }

@@ -100,7 +100,8 @@ impl Burn {
             outcome.text.push_str(&codes::to_text(&shown));
         }
         if self.verify {
-            let found = codes::ask(context, &station, &entry, &burned.totp)?;
+            let found =
+                codes::ask(context, &station, &entry, &burned.totp).map_err(|failure| failure.beside(&outcome.json))?;
             return Ok(Comparison::new(&entry, found).added_to(outcome));
         }
         context.talk.say("switch the token off and on before you compare codes: it may still show an old one");

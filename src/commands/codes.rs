@@ -1,6 +1,7 @@
 //! Codes and their comparison, as several commands show them.
 
 use std::fmt::Write as _;
+use std::io;
 
 use oathburn_escrow::{Disclosure, Entry, EscrowError, Facts, Opener, Purpose};
 use oathburn_oath::{Drift, Slot, TimedCode, Totp, UnixTime, Window};
@@ -99,7 +100,11 @@ pub(crate) fn ask(
     entry: &Entry,
     totp: &Totp,
 ) -> Result<Verification, Failure> {
-    let code = prompt::line("Switch the token off and on, then type the code it shows").map_err(|error| {
+    let typed = prompt::line("Switch the token off and on, then type the code it shows").and_then(|code| {
+        // Nothing was compared: that is no code that differs.
+        if code.trim().is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(code) }
+    });
+    let code = typed.map_err(|error| {
         Failure::new(Exit::Input, "no-code", format!("failed to read the code: {error}"), "type it, or pipe it in")
     })?;
     Ok(station.compare(entry, totp, &code, context.time(), Window::around(WINDOW))?)

@@ -35,9 +35,7 @@ impl Identify {
                 Some(model) => TokenError::NotProgrammable { model: model.name, serial },
                 None => TokenError::UnlistedModel { serial },
             };
-            let mut failure = Failure::from(StationError::Token(error));
-            failure.facts.extend(json.as_object().cloned().unwrap_or_default());
-            return Err(failure);
+            return Err(Failure::from(StationError::Token(error)).beside(&json));
         }
         Ok(Outcome::new(json, to_text(&selector, &token)))
     }
