@@ -73,6 +73,17 @@ fn an_officer_of_another_escrow_opens_nothing() {
 }
 
 #[test]
+fn a_check_with_an_officer_who_is_not_there_is_no_smaller_check() {
+    let desk = desk();
+    for (name, wrong) in [("nowhere.key", "key-file-missing"), ("station.key", "key-file-foreign")] {
+        let key = desk.folder().join(name);
+        let check = desk.run(&["escrow", "check", "--identity", key.to_str().unwrap(), "--json"]).expect(6);
+        assert_eq!(check.error_code(), wrong);
+    }
+    assert_eq!(desk.json(&["escrow", "check", "--sealed", "--identity", "/nowhere"])["opened"], 0);
+}
+
+#[test]
 fn a_locked_file_wants_its_own_passphrase() {
     let desk = Desk::without_escrow(1);
     let file = |name: &str, text: &str| {

@@ -21,7 +21,9 @@ pub(crate) struct Check {
 impl Check {
     pub(crate) fn run(self, context: &Context) -> Result {
         let escrow = context.escrow()?;
-        let officer = if !self.sealed && context.has_officer() { Some(context.officer()?) } else { None };
+        // A file that was named and is not there must not turn into a check of less.
+        let wanted = !self.sealed && (context.globals.identity.is_some() || context.has_officer());
+        let officer = if wanted { Some(context.officer()?) } else { None };
         let report = escrow.check(officer.as_ref())?;
         if officer.is_none() {
             context.talk.warn("no officer's file was at hand, so no seal was opened");
