@@ -55,12 +55,35 @@ pub(crate) fn print_failure(failure: &Failure, as_json: bool) {
         let _ = writeln!(anstream::stdout().lock(), "{}", failure.to_json());
         return;
     }
+    let _ = anstream::stderr().lock().write_all(failure_text(failure).as_bytes());
+}
+
+fn failure_text(failure: &Failure) -> String {
     let red = anstyle::AnsiColor::Red.on_default().bold();
-    let mut text = format!("{red}error{red:#}: {}\n", failure.message);
+    let mut text = format!("{red}error{red:#}: {}\n", printable_lines(&failure.message));
     if let Some(remedy) = &failure.remedy {
-        let _ = write!(text, "\nhint: {remedy}\n");
+        let _ = write!(text, "\nhint: {}\n", printable_lines(remedy));
     }
-    let _ = anstream::stderr().lock().write_all(text.as_bytes());
+    text
+}
+
+/// Text from a store, a file or a device on its way to a terminal: what a terminal obeys instead of showing it is
+/// escaped, so that nothing that was written elsewhere can play tricks.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if is_obeyed(c) { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// The same for a text of several lines.
+fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
+/// Control characters (C0, C1), line separators, and the invisible ones that change the order of what is shown
+/// (Unicode Standard Annex 9, section 2) or hide in it.
+fn is_obeyed(c: char) -> bool {
+    let invisible = matches!(c,
+        '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    c.is_control() || invisible
 }
 
 /// RFC 3339 in UTC. Times beyond the year 9999 are shown as Unix seconds.
@@ -105,6 +128,15 @@ mod tests {
         assert_eq!(rfc3339(UnixTime::new(59)), "1970-01-01T00:00:59Z");
         assert_eq!(rfc3339(UnixTime::new(20_000_000_000)), "2603-10-11T11:33:20Z");
         assert_eq!(rfc3339(UnixTime::new(u64::MAX)), u64::MAX.to_string());
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped() {
+        assert_eq!(printable("bob@example.com, Zoë"), "bob@example.com, Zoë");
+        assert_eq!(printable("\x1b[31m\u{9b}2J\n\x07"), "\\u{1b}[31m\\u{9b}2J\\n\\u{7}");
+        assert_eq!(printable("bob\u{202e}moc\u{2066}\u{200b}"), "bob\\u{202e}moc\\u{2066}\\u{200b}");
+        let text = failure_text(&Failure::usage("one\ntwo\x1b]0;", "three\r"));
+        assert!(text.ends_with(": one\ntwo\\u{1b}]0;\n\nhint: three\\r\n"), "{text:?}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::commands::{Result, select};
 use crate::context::Context;
 use crate::exit::Exit;
+pub(crate) use crate::output::printable;
 use crate::output::{Outcome, rfc3339};
 
 /// Read and verify the audit trail
@@ -123,9 +124,4 @@ pub(crate) fn finding_to_json(finding: &Finding) -> Value {
 /// One line a finding.
 pub(crate) fn findings_to_text(findings: &[Finding]) -> String {
     findings.iter().flat_map(|finding| [printable(&finding.to_string()), "\n".to_owned()]).collect()
-}
-
-/// Text from a store on its way to a terminal: control characters are escaped, so that no row can play tricks.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }

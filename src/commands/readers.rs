@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::commands::Result;
 use crate::context::Context;
-use crate::output::{Outcome, table};
+use crate::output::{Outcome, printable, table};
 
 /// Lists the readers of every stack.
 pub(crate) fn run(context: &Context) -> Result {
@@ -26,7 +26,9 @@ pub(crate) fn run(context: &Context) -> Result {
         .collect();
     let rows: Vec<_> = readers
         .iter()
-        .map(|reader| [reader.selector.to_string(), if reader.token_present { "yes" } else { "no" }.to_owned()])
+        .map(|reader| {
+            [printable(&reader.selector.to_string()), if reader.token_present { "yes" } else { "no" }.to_owned()]
+        })
         .collect();
     Ok(Outcome::new(json, table(["SELECTOR", "TOKEN"], &rows)))
 }
