@@ -6,6 +6,7 @@ mod bench;
 mod demo;
 mod emulator;
 mod failure;
+mod fuzz;
 mod needs;
 mod paint;
 mod picture;
@@ -43,6 +44,12 @@ const TASKS: &[Task] = &[
         about: "our cost beside the bare work, release build",
         run: bench::run,
     },
+    Task {
+        name: "fuzz",
+        arguments: "[SECONDS] [TARGET]",
+        about: "strange bytes for every reader of them, so long each (30 s)",
+        run: fuzz::run,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -68,6 +75,6 @@ fn main() -> ExitCode {
 fn help() {
     println!("The chores of oathburn. Usage: cargo xtask TASK\n");
     for Task { name, arguments, about, .. } in TASKS {
-        println!("  {:<16} {about}", format!("{name} {arguments}"));
+        println!("  {:<24} {about}", format!("{name} {arguments}"));
     }
 }

@@ -64,9 +64,9 @@ impl KeyUri {
     }
 
     /// Writes the URI with every parameter spelled out, in a buffer that is wiped. Colons in the names are left
-    /// out: the format has no way to write them.
+    /// out, and space around what remains: the format has no way to write them.
     pub fn to_uri(&self) -> Zeroizing<String> {
-        let clean = |text: &Option<String>| text.as_deref().unwrap_or("").replace(':', "");
+        let clean = |text: &Option<String>| text.as_deref().unwrap_or("").replace(':', "").trim().to_owned();
         let (issuer, account) = (clean(&self.issuer), clean(&self.account));
         // Room for all of it at once: a buffer that grows leaves unwiped copies behind.
         let mut uri =

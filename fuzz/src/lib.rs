@@ -1,0 +1,139 @@
+//! One function for each reader of foreign bytes. It panics when the reader does, and when what came out is wrong.
+//!
+//! The fuzzer calls them with what it thinks up, and `tests/corpora.rs` with every file below `fuzz/corpus`.
+
+mod conversation;
+mod wire;
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
+use oathburn_escrow::{EscrowError, Officer, StationKey};
+use oathburn_formats::{FormatError, KeyUri, MAX_URI_LEN, SeedInput, look, read_seed, read_seed_image};
+use oathburn_oath::{Encoding, FamilyId, Remedy, Seed, SerialNumber};
+use oathburn_token::{Models, TokenError};
+
+pub use conversation::{exchange, identify, program, sync_clock};
+
+/// A reader of foreign bytes.
+pub type Target = fn(&[u8]);
+
+/// All of them, by the names of their corpora.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("exchange", exchange),
+    ("identify", identify),
+    ("key_file", key_file),
+    ("models", models),
+    ("otpauth", otpauth),
+    ("picture", picture),
+    ("program", program),
+    ("seed", seed),
+    ("sync_clock", sync_clock),
+];
+
+/// An error that can be shown, with something to do about it.
+pub(crate) fn has_remedy(error: &dyn Remedy) {
+    assert!(!error.to_string().is_empty() && !error.code().is_empty());
+    assert!(error.remedy().is_some_and(|remedy| !remedy.is_empty()), "{error}");
+}
+
+/// A file of products: all of it is taken, or nothing.
+pub fn models(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut models = Models::builtin();
+    let family = FamilyId::new("token2-single").expect("a literal of lower-case letters");
+    let serial = SerialNumber::new("8659622000001").expect("a literal of digits");
+    let before = models.lookup(&family, &serial).cloned();
+    match models.add_file(text) {
+        Ok(0) => assert_eq!(models.lookup(&family, &serial), before.as_ref()),
+        Ok(_) => assert!(models.lookup(&family, &serial).is_some()),
+        Err(error) => {
+            has_remedy(&error);
+            let TokenError::ModelsFile { line, .. } = error else { panic!("{error}") };
+            assert!((1..=text.split('\n').count()).contains(&line), "line {line}");
+            assert_eq!(models.lookup(&family, &serial), before.as_ref());
+        }
+    }
+}
+
+/// A seed as people type it; the first byte is the encoding that they name.
+pub fn seed(data: &[u8]) {
+    let Some((&first, rest)) = data.split_first() else { return };
+    let Ok(text) = std::str::from_utf8(rest) else { return };
+    let encoding = match first {
+        b'b' => Some(Encoding::Base32),
+        b'h' => Some(Encoding::Hex),
+        _ => None,
+    };
+    match (read_seed(text, encoding), encoding) {
+        (Ok(input), _) => returns(&input.seed),
+        (Err(error), None) => {
+            has_remedy(&error);
+            if let FormatError::NotASeed { look: found } = error {
+                assert_eq!(found, look(text));
+            }
+        }
+        (Err(error), Some(_)) => assert!(matches!(error, FormatError::Seed(_)), "{error}"),
+    }
+    for seed in [Seed::from_base32(text), Seed::from_hex(text)].into_iter().flatten() {
+        returns(&seed);
+    }
+}
+
+/// What was read can be written, and read again.
+fn returns(seed: &Seed) {
+    assert!((1..=Seed::MAX_LEN).contains(&seed.len()));
+    assert_eq!(Seed::from_base32(&seed.to_base32()).as_ref(), Ok(seed));
+    assert_eq!(Seed::from_hex(&seed.to_hex()).as_ref(), Ok(seed));
+}
+
+/// A key URI: what was understood is written in one way, which is understood in the same way.
+pub fn otpauth(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let uri = match KeyUri::parse(text) {
+        Ok(uri) => uri,
+        Err(error) => return has_remedy(&error),
+    };
+    let written = uri.to_uri();
+    if written.len() > MAX_URI_LEN {
+        return;
+    }
+    let again = KeyUri::parse(&written).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(again.seed, uri.seed);
+    assert_eq!(again.algorithm.unwrap_or_default(), uri.algorithm.unwrap_or_default());
+    assert_eq!(again.digits.unwrap_or_default(), uri.digits.unwrap_or_default());
+    assert_eq!(again.step.unwrap_or_default(), uri.step.unwrap_or_default());
+    assert_eq!(*again.to_uri(), *written);
+}
+
+/// A picture that may hold a QR code.
+pub fn picture(data: &[u8]) {
+    match read_seed_image(data) {
+        Ok(SeedInput { seed, .. }) => returns(&seed),
+        Err(error) => has_remedy(&error),
+    }
+}
+
+/// The file of an officer or a station: whoever reads it gets the keys in it, and an error otherwise.
+pub fn key_file(data: &[u8]) {
+    let folder = tempfile::tempdir().expect("a folder for one file");
+    let path = folder.path().join("key");
+    let mut options = fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(&path);
+    file.and_then(|mut file| file.write_all(data)).expect("a file in a folder of our own");
+    let officer = Officer::load(&path, None).map(|officer| officer.public());
+    let station = StationKey::load_or_create(&path).map(|station| station.public());
+    assert!(officer.is_err() || station.is_err(), "one file for both");
+    for error in [officer.err(), station.err()].into_iter().flatten() {
+        has_remedy(&error);
+        assert!(
+            matches!(
+                error,
+                EscrowError::NotKeyFile { .. } | EscrowError::KeyFileLocked { .. } | EscrowError::KeyFileIo { .. }
+            ),
+            "{error}"
+        );
+    }
+    assert_eq!(fs::read(&path).expect("our own file"), data, "a key file is never written over");
+}
