@@ -36,7 +36,9 @@ fn an_unrestricted_token_keeps_its_seed_and_everything_else() {
 fn a_restricted_token_is_burned_again_with_its_own_seed() {
     let desk = desk_with(RESTRICTED, 300);
     let (before, code) = (desk.newest(RESTRICTED), desk.expected_code(RESTRICTED, "1000000000"));
-    let synced = desk.json(&["sync"]);
+    let run = desk.run(&["sync", "--json"]).expect(0);
+    assert_eq!(run.stderr.matches("✓ token ").count(), 1, "{}", run.stderr);
+    let synced = run.json();
     assert_eq!((&synced["reburned"], &synced["sync"]), (&true.into(), &"restricted".into()));
     assert_ne!(synced["entry"], before["entry"]);
     assert_eq!(desk.expected_code(RESTRICTED, "1000000000"), code);

@@ -141,7 +141,13 @@ impl Station<'_> {
             permits: order.permits,
             ..BurnOrder::new(SeedSource::Escrowed(Box::new(entry)), params)
         };
-        let burned = self.burn(transport, &burn, observer)?;
+        let but_the_token = |event: &Event| {
+            // Who it is was said; that it is still the same is the burn's to check.
+            if !matches!(event, Event::Identified(_)) {
+                observer(event);
+            }
+        };
+        let burned = self.burn(transport, &burn, &but_the_token)?;
         Ok(Synced {
             entry: Some(self.escrow.entry(&burned.entry.to_string())?),
             info: burned.info,
