@@ -190,6 +190,16 @@ fn what_is_no_seed_is_named() {
 }
 
 #[test]
+fn a_full_disk_is_no_bad_seed() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_t2otp"));
+    let output = command.arg("GEZDGNBVGY3TQOJQ").stdout(full).stderr(Stdio::piped()).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.starts_with("error: failed to write the code: "), "{stderr}");
+}
+
+#[test]
 fn options_out_of_range_are_usage_errors() {
     for option in [
         ["--digits", "5"],

@@ -90,14 +90,18 @@ enum TextEncoding {
     Hex,
 }
 
-/// Why there is no code: a bad seed, or a pipe that broke.
+/// Why there is no code: a bad seed, one that cannot be read, or nowhere to write to.
 enum Failure {
     Seed(FormatError),
-    Io(io::Error),
+    Stdin(io::Error),
+    Stdout(io::Error),
 }
 
 /// The exit code of a bad seed.
 const INPUT: u8 = 7;
+
+/// The exit code of what nobody expects.
+const BUG: u8 = 1;
 
 /// More than any seed takes: 128 bytes in hex, with separators.
 const MAX_INPUT: u64 = 4096;
@@ -105,9 +109,13 @@ const MAX_INPUT: u64 = 4096;
 fn main() -> ExitCode {
     match run(arguments()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(Failure::Io(error)) => {
-            complain(&error.to_string(), None);
+        Err(Failure::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Failure::Stdout(error)) => {
+            complain(&format!("failed to write the code: {error}"), None);
+            ExitCode::from(BUG)
+        }
+        Err(Failure::Stdin(error)) => {
+            complain(&format!("failed to read the seed: {error}"), None);
             ExitCode::from(INPUT)
         }
         Err(Failure::Seed(error)) => {
@@ -137,7 +145,7 @@ fn complain(message: &str, remedy: Option<&str>) {
 
 fn run(arguments: Arguments) -> Result<(), Failure> {
     let text = Zeroizing::new(arguments.secret);
-    let text = if *text == "-" { from_stdin().map_err(Failure::Io)? } else { text };
+    let text = if *text == "-" { from_stdin().map_err(Failure::Stdin)? } else { text };
     let seed = match arguments.encoding {
         TextEncoding::Hex => Seed::from_text(&text, Encoding::Hex).map_err(|error| Failure::Seed(error.into())),
         TextEncoding::Base32 => from_base32(&text).map_err(Failure::Seed),
@@ -152,7 +160,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     } else {
         list(&totp, at, arguments.past.unwrap_or(0), arguments.future.unwrap_or(0))
     };
-    printed.map_err(Failure::Io)
+    printed.map_err(Failure::Stdout)
 }
 
 /// One line a code.
