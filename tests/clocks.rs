@@ -137,3 +137,25 @@ fn a_code_of_another_token_is_traced_to_it() {
     let right = desk.run(&["verify", "--code", &shown, "--serial", UNRESTRICTED, "--json"]).expect(0).json();
     assert_eq!(right["match"], true);
 }
+
+#[test]
+fn the_clock_of_an_unlisted_token_is_set_by_what_the_error_advises() {
+    let (desk, serial) = (Desk::new(1), "1234567890123");
+    desk.lab().insert(0, &format!("token2-single serial={serial}")).unwrap();
+    desk.json(&["burn", "--unlisted-model"]);
+    desk.lab().command("clock 0 shift=300").unwrap();
+    let refused = desk.run(&["sync", "--json"]).expect(4);
+    assert_eq!(refused.error_code(), "model-unlisted");
+    let advice = format!("{}", refused.json()["error"]["remedy"]);
+    assert!(advice.contains("oathburn burn --again SERIAL --unlisted-model"), "{advice}");
+    desk.json(&["burn", "--again", serial, "--unlisted-model"]);
+    assert!(desk.display_is_escrowed(0, serial));
+}
+
+#[test]
+fn kinds_of_events_stand_in_a_column() {
+    let desk = desk_with(UNRESTRICTED, 0);
+    let list = desk.run(&["escrow", "audit", "list"]).expect(0).stdout;
+    let columns: Vec<_> = list.lines().map(|line| line.find('@')).collect();
+    assert!(columns.len() > 4 && columns.iter().all(|column| *column == columns[0]), "{list}");
+}

@@ -88,6 +88,7 @@ pub(crate) fn to_json(event: &Event) -> Value {
 /// One line an event.
 pub(crate) fn to_text(events: &[Event]) -> String {
     let mut text = String::new();
+    let width = EventKind::ALL.iter().map(|kind| kind.as_str().len()).max().unwrap_or(0);
     for event in events {
         let who = event.operator.as_deref().map_or_else(|| event.uid.to_string(), printable);
         let what = match event.entries.as_slice() {
@@ -99,7 +100,7 @@ pub(crate) fn to_text(events: &[Event]) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{} {:15} {who}@{} {}{what}{reason}",
+            "{} {:width$} {who}@{} {}{what}{reason}",
             rfc3339(event.time),
             event.kind.as_str(),
             printable(&event.host),
