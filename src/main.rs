@@ -8,6 +8,7 @@ mod exit;
 mod failure;
 mod host_clock;
 mod output;
+mod privacy;
 mod progress;
 mod prompt;
 
@@ -22,6 +23,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
+    privacy::keep_memory_private();
     // What this program writes is for its user alone, whatever the shell's umask says.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let cli = match Cli::try_parse() {

@@ -6,6 +6,8 @@
 #[path = "../../countdown.rs"]
 mod countdown;
 mod lines;
+#[path = "../../privacy.rs"]
+mod privacy;
 
 use std::io::{self, IsTerminal, Read, Write};
 use std::process::ExitCode;
@@ -107,6 +109,7 @@ const BUG: u8 = 1;
 const MAX_INPUT: u64 = 4096;
 
 fn main() -> ExitCode {
+    privacy::keep_memory_private();
     match run(arguments()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
