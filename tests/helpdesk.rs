@@ -184,6 +184,19 @@ fn the_remedy_is_the_models() {
 }
 
 #[test]
+fn codes_of_an_entry_out_of_use_are_not_handed_out_without_a_word() {
+    let desk = desk();
+    let entry = desk.newest(BOB)["entry"].as_str().unwrap().to_owned();
+    let code = || desk.run(&["code", "--entry", &entry, "--json"]).expect(0);
+    assert_eq!(code().json()["state"], "programmed");
+    assert!(!code().stderr.contains("warning"), "{:?}", code());
+    desk.run(&["escrow", "retire", &entry]).expect(0);
+    let retired = code();
+    assert_eq!(retired.json()["state"], "retired");
+    assert!(retired.stderr.contains("is retired"), "{retired:?}");
+}
+
+#[test]
 fn codes_that_are_not_the_tokens_are_told() {
     let desk = desk();
     let other = shown(b"09876543210987654321", 0);

@@ -66,6 +66,9 @@ impl Code {
             (_, Some(serial), _) => select::entry_of_serial(context, &escrow, serial)?,
             (_, _, upn) => select::entry_of_upn(context, &escrow, upn.as_deref().unwrap_or_default())?,
         };
+        if !entry.state.is_live() {
+            context.talk.warn(format_args!("entry {} is {}: no service should take its codes", entry.id, entry.state));
+        }
         let officer = LazyOpener::new(context, &escrow);
         let station =
             Station { escrow: &escrow, officer: Some(&officer), models: &context.models, clock: &SystemClock };
@@ -90,6 +93,7 @@ impl Code {
         let codes = shown.disclose(at, range)?;
         let mut json = shown.json(known);
         json["clock"] = if self.on_token { "token" } else { "service" }.into();
+        json["state"] = entry.state.as_str().into();
         json["codes"] = codes::to_json(&codes);
         Ok(Outcome::new(json, codes::to_text(&codes)))
     }
