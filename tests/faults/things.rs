@@ -11,13 +11,14 @@ fn sent(desk: &Desk) -> Vec<String> {
 
 #[test]
 fn foreign_cards_are_named_by_harmless_questions_only() {
-    let cards: [(&str, &str, &[&str]); 7] = [
+    let cards: [(&str, &str, &[&str]); 8] = [
         ("fido", "security-key", &["fido"]),
         ("oath", "security-key", &["oath"]),
         ("security-key", "security-key", &["fido", "oath"]),
         ("ndef", "ndef-tag", &["ndef"]),
         ("payment", "payment-card", &["payment"]),
         ("transit", "transit-card", &["desfire"]),
+        ("molto2", "multi-profile-token", &["molto2"]),
         ("dumb", "unknown-card", &[]),
     ];
     assert_eq!(cards.len(), oathburn_emulator::Foreign::all().len(), "every kind is tried");
@@ -31,7 +32,9 @@ fn foreign_cards_are_named_by_harmless_questions_only() {
             assert_eq!((&json["kind"], &json["applets"]), (&kind.into(), &applets.into()), "{card}");
             assert_eq!((&json["programmable"], &json["entry"]), (&false.into(), &serde_json::Value::Null), "{card}");
             let sent = sent(&desk);
-            let harmless = |command: &String| command == "80410000020211" || command.starts_with("00a40400");
+            let harmless = |command: &String| {
+                ["80410000020211", "804100000170"].contains(&command.as_str()) || command.starts_with("00a40400")
+            };
             assert!(!sent.is_empty() && sent.iter().all(harmless), "{card}: {sent:?}");
         }
         let run = desk.run(&["identify"]).expect(4);

@@ -17,7 +17,7 @@ use crate::{Bench, Device, EmulatorError, Exchange, Faulty, Token2Single};
 const HELP: &[&str] = &[
     "READER is 0, 1, ... on the PC/SC service, nfc0, nfc1, ... (also where NFC is asked for) for a PN532",
     "insert READER token2-single serial=SERIAL [restricted=0|1] [clock-offset=SECONDS] [old-firmware=TRIES]",
-    "insert READER fido|oath|security-key|ndef|payment|transit|dumb",
+    "insert READER fido|oath|security-key|ndef|payment|transit|molto2|dumb",
     "insert READER same                    the card that lay there last, as it was",
     "insert READER token SERIAL            a token known from before, as it was",
     "remove READER",

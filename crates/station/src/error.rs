@@ -102,6 +102,7 @@ fn untouched(error: &TokenError) -> &'static str {
 
 fn describe(card: &ForeignCard) -> String {
     let kind = match card.kind {
+        "multi-profile-token" => "a token with many profiles",
         "security-key" => "a security key",
         "smart-card" => "a smart card",
         "payment-card" => "a payment card",

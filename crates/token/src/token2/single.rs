@@ -3,6 +3,7 @@
 use oathburn_oath::{Algorithm, Digits, Drift, FamilyId, Seed, SerialNumber, Slot, TimeStep, TotpParams, UnixTime};
 
 use super::seal::DeviceKey;
+use crate::foreign::is_molto2;
 use crate::{
     Body, Capabilities, ClockOrder, ClockSync, Command, DisplayTimeout, Model, Models, Order, Permits, Progress,
     Response, StatusWord, TokenError, TokenFamily, TokenInfo, Transport, exchange,
@@ -70,7 +71,13 @@ impl TokenFamily for Token2Single {
         if response.status != StatusWord::DONE {
             return Ok(None);
         }
-        Ok(parse_info(&response.data).map(|(serial, clock)| self.info(serial, clock)))
+        let Some((serial, clock)) = parse_info(&response.data) else { return Ok(None) };
+        // A Molto2 tells its serial number in the same way, and must never see this family's key.
+        let listed = MODELS.iter().any(|(prefix, ..)| serial.as_str().starts_with(prefix));
+        if !listed && is_molto2(transport)? {
+            return Ok(None);
+        }
+        Ok(Some(self.info(serial, clock)))
     }
 
     fn validate(&self, order: &Order<'_>) -> Result<(), TokenError> {
