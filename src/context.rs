@@ -113,6 +113,11 @@ impl Context {
         })
     }
 
+    /// Whether the first line of stdin is the passphrase.
+    pub(crate) fn reads_passphrase_from_stdin(&self) -> bool {
+        self.globals.passphrase_file.as_deref() == Some(Path::new("-"))
+    }
+
     /// Whether the officer's file can be opened without a question that nobody may answer.
     pub(crate) fn has_officer(&self) -> bool {
         match Officer::is_locked(&self.identity()) {

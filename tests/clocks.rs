@@ -64,6 +64,33 @@ fn without_an_officer_a_restricted_token_is_left_alone() {
 }
 
 #[test]
+fn a_seed_that_may_be_erased_is_never_said_to_be_on_the_token() {
+    for (fault, code) in [("tear-before ins=4B", "token-removed"), ("tear-after ins=D4", "token-removed")] {
+        let desk = desk_with(RESTRICTED, 300);
+        desk.lab().fault(0, fault).unwrap();
+        let broken = desk.run(&["sync", "--allow-erase", "--json"]).expect(3).json();
+        assert_eq!(
+            (&broken["error"]["code"], &broken["state"]),
+            (&code.into(), &"unknown".into()),
+            "{fault}: {broken}"
+        );
+        assert_eq!(desk.newest(RESTRICTED)["state"], "unknown");
+        desk.lab().press(0).unwrap();
+        desk.run(&["burn", "--again", RESTRICTED]).expect(0);
+        assert!(desk.display_is_escrowed(0, RESTRICTED));
+    }
+}
+
+#[test]
+fn stdin_is_not_read_twice() {
+    let desk = Desk::new(1);
+    for more in [&["--verify"][..], &["--passphrase-file", "-"]] {
+        let run = desk.run_with(&[&["burn", "--seed-file", "-", "--json"], more].concat(), "GEZDGNBVGY3TQOJQ\n");
+        assert_eq!(run.expect(2).error_code(), "usage");
+    }
+}
+
+#[test]
 fn another_time_is_set_only_when_it_is_allowed() {
     for (serial, reburned) in [(UNRESTRICTED, false), (RESTRICTED, true)] {
         let desk = desk_with(serial, 0);

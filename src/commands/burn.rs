@@ -66,6 +66,10 @@ fn parse_display_timeout(text: &str) -> std::result::Result<DisplayTimeout, Stri
 
 impl Burn {
     pub(crate) fn run(self, context: &Context) -> Result {
+        if self.source.takes_all_of_stdin() && (self.verify || context.reads_passphrase_from_stdin()) {
+            let message = "stdin holds the seed, and cannot hold a passphrase or a code, too";
+            return Err(Failure::usage(message, "put the seed or the passphrase into a file"));
+        }
         let given = self.source.read()?;
         let escrow = context.escrow()?;
         let order = self.complete(self.source.order(context, &escrow, given)?);
@@ -125,7 +129,7 @@ impl Burn {
 }
 
 /// A burn that failed, with the state in which the escrow has its entry now.
-fn failed(escrow: &Escrow, error: StationError) -> Failure {
+pub(crate) fn failed(escrow: &Escrow, error: StationError) -> Failure {
     let failure = Failure::from(error);
     let entry = failure.facts.get("state").and(failure.facts.get("entry")).and_then(Value::as_str);
     // A store that cannot be read either is why it failed; what is known without it was said.

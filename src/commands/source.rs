@@ -95,6 +95,11 @@ fn unreadable(file: &Path, error: &io::Error) -> Failure {
 }
 
 impl Source {
+    /// Whether nothing of stdin is left for anybody else.
+    pub(crate) fn takes_all_of_stdin(&self) -> bool {
+        self.seed_file.as_deref() == Some(Path::new("-"))
+    }
+
     /// A file is read before anything else is asked of anybody.
     pub(crate) fn read(&self) -> Result<Option<SeedInput>, Failure> {
         match (&self.seed_file, &self.qr) {

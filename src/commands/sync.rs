@@ -1,14 +1,15 @@
 //! `oathburn sync`
 
 use clap::Args;
+use oathburn_escrow::Escrow;
 use oathburn_oath::{Drift, SystemClock, UnixTime};
 use oathburn_station::{Station, StationError, SyncOrder, Synced};
 use oathburn_token::{ClockSync, Permits, TokenError};
 use serde_json::json;
 
 use crate::cli::parse_time;
-use crate::commands::Result;
 use crate::commands::select::Wait;
+use crate::commands::{Result, burn};
 use crate::context::{Context, LazyOpener};
 use crate::failure::Failure;
 use crate::host_clock;
@@ -54,16 +55,17 @@ impl Sync {
         host_clock::warn_unless_synchronised(context.talk);
         let deferred = context.defer_interrupts();
         let (_reader, mut conversation) = self.wait.for_token(context, &deferred)?;
-        let synced =
-            station.sync(&mut conversation, &order, &|event| context.talk.burn_event(event)).map_err(failed)?;
+        let synced = station
+            .sync(&mut conversation, &order, &|event| context.talk.burn_event(event))
+            .map_err(|error| failed(&escrow, error))?;
         Ok(outcome(&synced))
     }
 }
 
 /// What the library advises is an option of `burn`, which is the way to set such a token's clock.
-fn failed(error: StationError) -> Failure {
+fn failed(escrow: &Escrow, error: StationError) -> Failure {
     let unlisted = matches!(&error, StationError::Token(TokenError::UnlistedModel { .. }));
-    let mut failure = Failure::from(error);
+    let mut failure = burn::failed(escrow, error);
     if unlisted {
         failure.remedy = Some(
             "burn its seed again, which sets its clock: `oathburn burn --again SERIAL --unlisted-model`; or say in the \

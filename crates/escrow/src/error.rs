@@ -334,7 +334,9 @@ impl Remedy for EscrowError {
             Self::KeyFileLocked { .. } => "give the passphrase at the prompt or with --passphrase-file",
             Self::WrongPassphrase { .. } => "type the passphrase again; nobody can recover a forgotten one",
             Self::PassphraseWork { .. } => "use the original of the file: this one may have been tampered with",
-            Self::KeyFileIo { .. } => "check that the folder exists, belongs to you and has room",
+            Self::KeyFileIo { .. } => {
+                "check that the file is not empty, and that its folder exists, belongs to you and has room"
+            }
             Self::UrlUnknown { .. } => "give sqlite:PATH",
             Self::UrlPassword => "leave the password out of the address",
             Self::EngineMissing { .. } => "use sqlite:PATH",

@@ -7,10 +7,11 @@ use oathburn_oath::{Clock, Seed, TokenIdentity};
 use crate::audit::DUPLICATE_KEYS;
 use crate::journal::{Draft, EventDraft, Journal};
 use crate::keys::KeyPair;
+use crate::opener::{self, Events};
 use crate::roster::{Member, Trust};
 use crate::sealing::Sealing;
 use crate::sqlite::SqliteStore;
-use crate::store::{self, EscrowStore, HeaderRow, View, WrapRow};
+use crate::store::{self, EntryRow, EscrowStore, HeaderRow, View, WrapRow};
 use crate::wrap::{self, Key};
 use crate::{
     CheckReport, Entry, EntryId, EscrowError, EscrowId, Event, EventFilter, EventKind, Facts, Filter, Finding, Officer,
@@ -136,11 +137,16 @@ impl Escrow {
         self.inner.trust().latest().is_station(&self.inner.station.keys().writer())
     }
 
-    /// All entries of a token's slot, newest first.
+    /// All entries of a token's slot, newest first. Whether a token is written to rests on them, so each is compared
+    /// with its signed events.
     pub fn find(&self, identity: &TokenIdentity) -> Result<Vec<Entry>, EscrowError> {
-        let mut entries = self.entries(&Filter::identity(identity))?;
-        entries.reverse();
-        Ok(entries)
+        let trust = self.inner.trust();
+        let rows = store::read(&*self.inner.store, |view| {
+            let mut rows = view.entries(&Filter::identity(identity), &[], usize::MAX)?;
+            rows.reverse();
+            verified(view, &trust, rows)
+        })?;
+        rows.iter().map(Entry::try_from).collect()
     }
 
     /// The entry with this id, or the only one whose id begins like this.
@@ -173,8 +179,8 @@ impl Escrow {
         rows.iter().map(Entry::try_from).collect()
     }
 
-    /// The entries that hold this very seed, in any state, oldest first; nothing is opened. Stations that are not on
-    /// the roster cannot ask.
+    /// The entries that hold this very seed, in any state, oldest first, compared with their signed events; nothing is
+    /// opened. Stations that are not on the roster cannot ask.
     pub fn duplicates_of(&self, seed: &Seed) -> Result<Vec<Entry>, EscrowError> {
         let trust = self.inner.trust();
         let rows = store::read(&*self.inner.store, |view| {
@@ -182,7 +188,7 @@ impl Escrow {
             for (number, key) in duplicate_keys(view, &trust, self.inner.station.keys())? {
                 rows.extend(view.entries_tagged(number, &duplicate::tag(&key, seed))?);
             }
-            Ok(rows)
+            verified(view, &trust, rows)
         })?;
         rows.iter().map(Entry::try_from).collect()
     }
@@ -281,6 +287,15 @@ fn roster_signed(roster: &Roster) -> EventDraft {
         .with("version", seconds(roster.version))
         .with("hash", data_encoding::HEXLOWER.encode(&roster.hash));
     EventDraft::new(EventKind::RosterSigned, facts)
+}
+
+/// The rows, when all of them are what their signed events make them.
+fn verified(view: &dyn View, trust: &Trust, rows: Vec<EntryRow>) -> Result<Vec<EntryRow>, EscrowError> {
+    let mut events = Events::new();
+    for row in &rows {
+        opener::verify_history(view, trust, Entry::try_from(row)?.id, row, &mut events)?;
+    }
+    Ok(rows)
 }
 
 /// Reads and verifies the rosters of a store; `pinned` is the escrow that should be there.

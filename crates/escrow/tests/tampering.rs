@@ -417,8 +417,10 @@ fn programming_supersedes_no_entry_that_was_moved_to_the_token() {
     let record = record("0001", b"the next seed of this token");
     let reservation = Reservation { record: &record, origin: Origin::Given, batch: None };
     let burned = escrow.reserve(&reservation).unwrap();
-    let honest =
-        escrow.find(&identity("0001")).unwrap().into_iter().find(|entry| entry.state == EntryState::Programmed);
+    // Whoever asks what is on the token is told that something is wrong.
+    assert!(matches!(escrow.find(&identity("0001")), Err(EscrowError::Damaged { table: "entries", .. })));
+    let listed = escrow.entries(&Filter::identity(&identity("0001"))).unwrap();
+    let honest = listed.into_iter().find(|entry| entry.state == EntryState::Programmed);
     escrow.mark_programmed(burned, &Programmed::default()).unwrap();
     assert_eq!(escrow.entry(&burned.to_string()).unwrap().state, EntryState::Programmed);
     assert_eq!(escrow.entry(&honest.unwrap().id.to_string()).unwrap().state, EntryState::Superseded);
@@ -428,6 +430,15 @@ fn programming_supersedes_no_entry_that_was_moved_to_the_token() {
     connection.execute("UPDATE entries SET serial = '0002' WHERE id = ?1", [victim.as_bytes()]).unwrap();
     drop(connection);
     assert_eq!(home.open().check(Some(&home.officer)).unwrap().findings, []);
+}
+
+/// A token is written over when its entry is no longer live, so that must be what the events say.
+#[test]
+fn an_entry_in_use_cannot_be_passed_off_as_superseded() {
+    let (home, bytes) = complete();
+    hostile(&home, &bytes).execute("UPDATE entries SET state = 'superseded' WHERE state = 'programmed'", []).unwrap();
+    let damaged = home.open().find(&identity("0001")).unwrap_err();
+    assert!(matches!(damaged, EscrowError::Damaged { table: "entries", .. }), "{damaged:?}");
 }
 
 #[test]

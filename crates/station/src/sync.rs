@@ -93,6 +93,10 @@ impl Station<'_> {
             permits: order.permits,
             progress: &|_| {},
         };
+        if !keeps_seed {
+            // Whatever ends this program from here on, no entry says that the token still has the seed.
+            self.escrow.mark_unknown(entry.id, Facts::new().with("intent", "erase"))?;
+        }
         let info = match driver.sync_clock(transport, &clock_order) {
             Ok(info) => info,
             Err(source) => return Err(self.sync_failed(entry, source)),
@@ -113,7 +117,10 @@ impl Station<'_> {
     /// A write that broke may have torn what the token had stored: its entry says so.
     fn sync_failed(&self, entry: &Entry, source: TokenError) -> StationError {
         if !source.after_write() {
-            return source.into();
+            return match self.escrow.entry(&entry.id.to_string()) {
+                Ok(now) if now.state.is_unfinished() => StationError::Burn { entry: entry.id, source },
+                _ => source.into(),
+            };
         }
         match self.escrow.mark_unknown(entry.id, Facts::new().with("error", source.code())) {
             Ok(()) => StationError::Burn { entry: entry.id, source },

@@ -47,12 +47,8 @@ impl Shown<'_> {
 
     /// Each code when it comes, until so many were shown; each is a disclosure of its own.
     pub(super) fn watch(&self, context: &Context, at: UnixTime, count: Option<u32>) -> commands::Result {
-        let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::BrokenPipe => {
-                Failure::new(Exit::Interrupted, "stdout", "nobody reads the codes any more", "")
-            }
-            _ => Failure::new(Exit::Bug, "stdout", format!("failed to write a code: {error}"), ""),
-        };
+        let failed =
+            |error: io::Error| Failure::new(Exit::Bug, "stdout", format!("failed to write a code: {error}"), "");
         let mut out = io::stdout();
         let as_json = context.globals.json;
         let drawn = out.is_terminal() && !as_json;
@@ -64,7 +60,11 @@ impl Shown<'_> {
                 draw(&mut out, timed, timed.valid_until.since(countdown.now())).map_err(failed)?;
             } else {
                 let line = if as_json { format!("{}\n", codes::to_json(&codes)[0]) } else { codes::to_text(&codes) };
-                out.write_all(line.as_bytes()).and_then(|()| out.flush()).map_err(failed)?;
+                match out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
+                    // Whoever read the codes has seen enough (`| head -1`).
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+                    result => result.map_err(failed)?,
+                }
             }
             if count == Some(number) {
                 break;
