@@ -260,7 +260,7 @@ pub struct Filter {
     pub serial: Option<SerialNumber>,
     /// The slot.
     pub slot: Option<Slot>,
-    /// The whole UPN, as it was written.
+    /// The whole UPN; upper and lower case of ASCII letters are the same.
     pub upn: Option<String>,
     /// The whole model name.
     pub model: Option<String>,

@@ -205,6 +205,8 @@ fn filters_pass_what_they_say() {
     assert_eq!(ids(Filter { batch: Some(batch), ..of() }), [id]);
     assert_eq!(ids(Filter { serial: Some(SerialNumber::new("0001").unwrap()), ..of() }), [id]);
     assert_eq!(ids(Filter { upn: Some("0001@example.com".into()), ..of() }), [id]);
+    // A clerk types as the caller speaks.
+    assert_eq!(ids(Filter { upn: Some("0001@Example.COM".into()), ..of() }), [id]);
     assert_eq!(ids(Filter { states: vec![EntryState::Programmed], ..of() }), []);
     assert_eq!(ids(Filter { states: vec![EntryState::Programmed, EntryState::Reserved], ..of() }).len(), 2);
     assert_eq!(ids(Filter { model: Some("C302".into()), ..of() }), []);

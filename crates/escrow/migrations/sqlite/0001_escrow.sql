@@ -81,7 +81,8 @@ CREATE TABLE entries (
     reserved_at   INTEGER NOT NULL,
     state         TEXT NOT NULL,
     model         TEXT,
-    upn           TEXT,
+    -- Directories do not tell upper from lower case in it (ASCII only, which is what SQLite folds).
+    upn           TEXT COLLATE NOCASE,
     issuer        TEXT,
     programmed_at INTEGER,
     verified_at   INTEGER,
