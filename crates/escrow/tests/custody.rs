@@ -254,9 +254,13 @@ fn an_escrow_is_made_once() {
 
 #[test]
 fn a_reservation_outlives_a_killed_process() {
+    // The child that this test starts is the test itself, told where to die.
+    if let Some(folder) = std::env::var_os("ESCROW_TEST_HOME") {
+        reserve_and_die(std::path::Path::new(&folder));
+    }
     let home = Home::new();
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "reserve_and_die", "--ignored", "--nocapture"])
+        .args(["--exact", "a_reservation_outlives_a_killed_process", "--nocapture"])
         .env("ESCROW_TEST_HOME", home.folder.path())
         .output()
         .unwrap();
@@ -271,10 +275,7 @@ fn a_reservation_outlives_a_killed_process() {
 }
 
 /// What the child of the test above does: it is killed the moment `reserve` has returned.
-#[test]
-#[ignore = "a child process of another test"]
-fn reserve_and_die() {
-    let folder = std::path::PathBuf::from(std::env::var_os("ESCROW_TEST_HOME").unwrap());
+fn reserve_and_die(folder: &std::path::Path) {
     let station = StationKey::load_or_create(&folder.join("keys/station.key")).unwrap();
     let clock = std::sync::Arc::new(oathburn_oath::FixedClock(UnixTime::new(1)));
     let url = StoreUrl::sqlite(folder.join("escrow.db"));
