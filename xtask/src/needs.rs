@@ -27,6 +27,7 @@ pub(crate) const NEEDS: &[Need] = &[
         reason: "a foreign judge of the emulated NFC reader",
         probe: Probe::Program("nfc-list"),
     },
+    Need { package: "libnfc-examples", reason: "another one, which polls", probe: Probe::Program("nfc-poll") },
     Need { package: "oathtool", reason: "a foreign judge of our codes", probe: Probe::Program("oathtool") },
     Need { package: "zbar-tools", reason: "a foreign reader of our QR codes", probe: Probe::Program("zbarimg") },
     Need { package: "qrencode", reason: "a foreign maker of QR codes", probe: Probe::Program("qrencode") },
