@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A card that counts: every command is answered with how many came before it in this session, and a number.
+/// A card that counts: every command is answered with how many came before it since it was reset, and a number.
 struct Counter {
     name: u8,
     session: u8,
