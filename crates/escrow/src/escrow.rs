@@ -137,16 +137,32 @@ impl Escrow {
         self.inner.trust().latest().is_station(&self.inner.station.keys().writer())
     }
 
-    /// All entries of a token's slot, newest first. Whether a token is written to rests on them, so each is compared
-    /// with its signed events.
+    /// All entries of a token's slot, newest first.
     pub fn find(&self, identity: &TokenIdentity) -> Result<Vec<Entry>, EscrowError> {
+        let mut entries = self.entries(&Filter::identity(identity))?;
+        entries.reverse();
+        Ok(entries)
+    }
+
+    /// The entries that decide what is on a token's slot: newest first, down to the newest one that is known to be on
+    /// it, for that one replaced whatever is older. Whether a token is written to rests on them, so each is compared
+    /// with its signed events.
+    pub fn current(&self, identity: &TokenIdentity) -> Result<Vec<Entry>, EscrowError> {
         let trust = self.inner.trust();
-        let rows = store::read(&*self.inner.store, |view| {
-            let mut rows = view.entries(&Filter::identity(identity), &[], usize::MAX)?;
-            rows.reverse();
-            verified(view, &trust, rows)
-        })?;
-        rows.iter().map(Entry::try_from).collect()
+        store::read(&*self.inner.store, |view| {
+            let rows = view.entries(&Filter::identity(identity), &[], usize::MAX)?;
+            let (mut events, mut entries) = (Events::new(), Vec::new());
+            for row in rows.iter().rev() {
+                let entry = Entry::try_from(row)?;
+                opener::verify_history(view, &trust, entry.id, row, &mut events)?;
+                let decides = entry.state.is_finished();
+                entries.push(entry);
+                if decides {
+                    break;
+                }
+            }
+            Ok(entries)
+        })
     }
 
     /// The entry with this id, or the only one whose id begins like this.

@@ -418,7 +418,7 @@ fn programming_supersedes_no_entry_that_was_moved_to_the_token() {
     let reservation = Reservation { record: &record, origin: Origin::Given, batch: None };
     let burned = escrow.reserve(&reservation).unwrap();
     // Whoever asks what is on the token is told that something is wrong.
-    assert!(matches!(escrow.find(&identity("0001")), Err(EscrowError::Damaged { table: "entries", .. })));
+    assert!(matches!(escrow.current(&identity("0001")), Err(EscrowError::Damaged { table: "entries", .. })));
     let listed = escrow.entries(&Filter::identity(&identity("0001"))).unwrap();
     let honest = listed.into_iter().find(|entry| entry.state == EntryState::Programmed);
     escrow.mark_programmed(burned, &Programmed::default()).unwrap();
@@ -437,7 +437,7 @@ fn programming_supersedes_no_entry_that_was_moved_to_the_token() {
 fn an_entry_in_use_cannot_be_passed_off_as_superseded() {
     let (home, bytes) = complete();
     hostile(&home, &bytes).execute("UPDATE entries SET state = 'superseded' WHERE state = 'programmed'", []).unwrap();
-    let damaged = home.open().find(&identity("0001")).unwrap_err();
+    let damaged = home.open().current(&identity("0001")).unwrap_err();
     assert!(matches!(damaged, EscrowError::Damaged { table: "entries", .. }), "{damaged:?}");
 }
 

@@ -170,7 +170,7 @@ impl Station<'_> {
         };
         let (unfinished, in_use): (Vec<_>, Vec<_>) = self
             .escrow
-            .find(&identity)?
+            .current(&identity)?
             .into_iter()
             .filter(|entry| entry.state.is_live())
             .partition(|entry| entry.state.is_unfinished());

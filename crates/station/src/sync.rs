@@ -64,7 +64,7 @@ impl Station<'_> {
     fn entry_on(&self, token: &Identified) -> Result<Entry, StationError> {
         let identity =
             TokenIdentity { family: token.info.family.clone(), serial: token.info.serial.clone(), slot: Slot::SINGLE };
-        let live: Vec<_> = self.escrow.find(&identity)?.into_iter().filter(|entry| entry.state.is_live()).collect();
+        let live: Vec<_> = self.escrow.current(&identity)?.into_iter().filter(|entry| entry.state.is_live()).collect();
         match live.into_iter().next() {
             None => Err(StationError::NotEscrowed { serial: identity.serial }),
             Some(entry) if entry.state.is_unfinished() => {
