@@ -108,6 +108,12 @@ fn a_locked_file_wants_its_own_passphrase() {
     let burn = desk.run(&["burn", "--again", RESTRICTED, "--passphrase-file", &wrong, "--json"]).expect(6);
     assert_eq!(burn.error_code(), "passphrase-wrong");
     assert!(desk.lab().log(0).unwrap().is_empty(), "no token was touched");
+    // Named, locked, and nobody to ask: what can be checked without it is, and no seal is said to have been opened.
+    let officer = desk.folder().join("officer.key").display().to_string();
+    let check = desk.run(&["escrow", "check", "--json", "--identity", &officer]).expect(0);
+    assert!(check.json()["opened"] == 0 && check.stderr.contains("no seal was opened"), "{check:?}");
+    let check = desk.run(&["escrow", "check", "--json", "--identity", &officer, "--passphrase-file", &right]).expect(0);
+    assert_eq!(check.json()["opened"], 1);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `oathburn escrow check`
 
 use clap::Args;
+use oathburn_escrow::{EscrowError, Officer};
 use serde_json::json;
 
 use crate::commands::{Result, audit};
@@ -21,12 +22,10 @@ pub(crate) struct Check {
 impl Check {
     pub(crate) fn run(self, context: &Context) -> Result {
         let escrow = context.escrow()?;
-        // A file that was named and is not there must not turn into a check of less.
-        let wanted = !self.sealed && (context.globals.identity.is_some() || context.has_officer());
-        let officer = if wanted { Some(context.officer()?) } else { None };
+        let officer = self.officer(context)?;
         let report = escrow.check(officer.as_ref())?;
         if officer.is_none() {
-            context.talk.warn("no officer's file was at hand, so no seal was opened");
+            context.talk.warn("no officer's file was at hand and open, so no seal was opened");
         }
         let json = json!({
             "ok": report.findings.is_empty(),
@@ -42,5 +41,15 @@ impl Check {
         }
         let exit = if report.findings.is_empty() { Exit::Done } else { Exit::Escrow };
         Ok(Outcome::new(json, text).ending(exit))
+    }
+
+    /// A file that was named and is not there, or not an officer's, must not turn into a check of less. One that is
+    /// locked, with nobody to ask for its passphrase, opens nothing, and the outcome says how many seals were opened.
+    fn officer(&self, context: &Context) -> std::result::Result<Option<Officer>, EscrowError> {
+        let wanted = !self.sealed && (context.globals.identity.is_some() || context.has_officer());
+        match wanted.then(|| context.officer()).transpose() {
+            Err(EscrowError::KeyFileLocked { .. }) => Ok(None),
+            result => result,
+        }
     }
 }
