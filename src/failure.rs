@@ -101,7 +101,9 @@ fn is_interrupted(error: &EscrowError) -> bool {
 
 fn escrow_exit(error: &EscrowError) -> Exit {
     match error {
-        EscrowError::EntryUnknown { .. } | EscrowError::EntryAmbiguous { .. } => Exit::Input,
+        EscrowError::EntryUnknown { .. } | EscrowError::EntryAmbiguous { .. } | EscrowError::TagRefused { .. } => {
+            Exit::Input
+        }
         EscrowError::UrlUnknown { .. } | EscrowError::UrlPassword => Exit::Usage,
         _ => Exit::Escrow,
     }

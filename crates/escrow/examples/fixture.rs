@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use oathburn_escrow::{
-    BatchId, Disclosure, Escrow, Facts, Officer, Origin, Pins, Programmed, Purpose, Reservation, StationKey, StoreUrl,
-    Writer,
+    Annotation, BatchId, Disclosure, Escrow, Facts, Officer, Origin, Pins, Programmed, Purpose, Reservation,
+    StationKey, StoreUrl, Writer,
 };
 use oathburn_oath::{
     Algorithm, Digits, FamilyId, FixedClock, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, TotpParams, UnixTime,
@@ -63,6 +63,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let reservations = imports.each_ref().map(|record| Reservation { record, origin: Origin::Imported, batch: None });
     let imported = escrow.import(&reservations, Facts::new().with("file", "tokens.csv"))?;
     escrow.unassign(imported[0], None)?;
+    let annotation = Annotation {
+        note: Some("for the branch".into()),
+        purchase_order: Some("PO-7".into()),
+        add_tags: vec!["oslo".parse()?, "2026".parse()?],
+        ..Annotation::default()
+    };
+    escrow.annotate(&imported, &annotation, Some("sorted"))?;
+    escrow.note_exported(&imported, "entra", Some("weekly"))?;
+    escrow.note_activated(&imported[..1], Facts::new(), None)?;
     escrow.retire(imported[1], Some("lost"))?;
     let opener = escrow.opener(Officer::load(&folder.join("officer.key"), None)?)?;
     for purpose in Purpose::ALL {

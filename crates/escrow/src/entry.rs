@@ -7,8 +7,8 @@ use data_encoding::HEXLOWER;
 use oathburn_oath::{Digits, FamilyId, SerialNumber, Slot, TimeStep, TokenIdentity, TokenRecord, TotpParams, UnixTime};
 use uuid::Uuid;
 
-use crate::EscrowError;
 use crate::store::EntryRow;
+use crate::{Annotations, EscrowError};
 
 /// An id of 16 bytes, shown as a UUID.
 macro_rules! id {
@@ -205,6 +205,8 @@ pub struct Entry {
     pub drift_at: Option<UnixTime>,
     /// How many events touched the entry.
     pub revision: u64,
+    /// What is noted of it, and what became of it elsewhere.
+    pub annotations: Annotations,
 }
 
 /// Reads a row; what is not an entry of ours is damage.
@@ -247,6 +249,7 @@ impl TryFrom<&EntryRow> for Entry {
             drift_seconds: row.drift_seconds,
             drift_at: maybe_time("drift_at", row.drift_at)?,
             revision: row.revision.try_into().map_err(|_| damaged("revision"))?,
+            annotations: row.annotations.read().map_err(damaged)?,
         })
     }
 }

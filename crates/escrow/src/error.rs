@@ -268,6 +268,12 @@ pub enum EscrowError {
         /// Which text.
         what: String,
     },
+    /// A tag is no word.
+    #[error("{tag:?} is no tag")]
+    TagRefused {
+        /// What was given, its beginning.
+        tag: String,
+    },
     /// The operating system gave no random bytes.
     #[error("the operating system's random generator failed")]
     Random,
@@ -316,6 +322,7 @@ impl Remedy for EscrowError {
             Self::EntryAmbiguous { .. } => "entry-id-ambiguous",
             Self::WrongState { .. } => "entry-state",
             Self::FactRefused { .. } => "fact-refused",
+            Self::TagRefused { .. } => "tag-refused",
             Self::Random => "random-failed",
             Self::RosterUnsteady => "roster-unsteady",
         }
@@ -373,6 +380,7 @@ impl Remedy for EscrowError {
                 "look at the entry with `oathburn escrow show`; another process may have finished it"
             }
             Self::FactRefused { .. } => "give a shorter text",
+            Self::TagRefused { .. } => "give a word of at most 64 bytes, without commas and spaces",
             Self::Random => "check the kernel's random device and run again; nothing was written",
             Self::RosterUnsteady => "wait until the officers are done and run again; nothing was written",
         };

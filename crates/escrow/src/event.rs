@@ -37,6 +37,12 @@ named! {
         Assigned = "assigned",
         /// UPN and issuer were taken away.
         Unassigned = "unassigned",
+        /// Notes, tags or the purchase order were changed.
+        Annotated = "annotated",
+        /// Seeds were written out whole, for a service.
+        ExportCompleted = "export-completed",
+        /// The service accepted the token.
+        Activated = "activated",
         /// The entry went out of use.
         Retired = "retired",
         /// The seed was opened to burn it once more.
@@ -47,7 +53,7 @@ named! {
         CodeCompared = "code-compared",
         /// The seed was shown.
         Revealed = "revealed",
-        /// The seed was written into a file or a pipe.
+        /// The seed was opened to write it into a file or a pipe.
         Exported = "exported",
     }
 }

@@ -54,6 +54,7 @@
 //! # }
 //! ```
 
+mod annotation;
 mod audit;
 mod canon;
 mod check;
@@ -79,6 +80,7 @@ mod store;
 mod url;
 mod wrap;
 
+pub use annotation::{Annotation, Annotations, Tag};
 pub use entry::{BatchId, Entry, EntryId, EntryState, EscrowId, Filter, Origin, Programmed, Reservation, SessionId};
 pub use error::EscrowError;
 pub use escrow::{Escrow, Writer};

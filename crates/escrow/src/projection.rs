@@ -1,5 +1,6 @@
 //! The columns of an entry that its events make: computed when an event is written, and again when one checks.
 
+use crate::annotation::AnnotationRow;
 use crate::store::EntryRow;
 use crate::{EntryState, EventKind, Facts};
 
@@ -15,6 +16,7 @@ pub(crate) struct Projection {
     pub(crate) drift_seconds: Option<i64>,
     pub(crate) drift_at: Option<i64>,
     pub(crate) revision: i64,
+    pub(crate) annotations: AnnotationRow,
 }
 
 /// An event that the entry's state does not allow.
@@ -33,7 +35,7 @@ pub(crate) struct Happening<'a> {
 }
 
 impl Happening<'_> {
-    fn text(&self, name: &str) -> Option<String> {
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.facts.iter().find_map(|facts| facts.text(name)).map(Into::into)
     }
 
@@ -55,6 +57,7 @@ impl Projection {
             drift_seconds: row.drift_seconds,
             drift_at: row.drift_at,
             revision: row.revision,
+            annotations: row.annotations.clone(),
         })
     }
 
@@ -69,6 +72,7 @@ impl Projection {
         row.drift_seconds = self.drift_seconds;
         row.drift_at = self.drift_at;
         row.revision = self.revision;
+        row.annotations = self.annotations;
     }
 
     /// Applies the next event.
@@ -99,6 +103,7 @@ impl Projection {
             EventKind::Unassigned => (self.upn, self.issuer) = (None, None),
             _ => {}
         }
+        self.annotations.apply(event);
         self.revision += 1;
         Ok(())
     }
@@ -132,6 +137,7 @@ impl Projection {
         number("drift_seconds", self.drift_seconds, row.drift_seconds);
         number("drift_at", self.drift_at, row.drift_at);
         number("revision", Some(self.revision), Some(row.revision));
+        differences.extend(self.annotations.differences(&row.annotations));
         differences
     }
 }
@@ -194,6 +200,7 @@ mod tests {
                 drift_seconds: Some(0),
                 drift_at: Some(30),
                 revision: 6,
+                annotations: AnnotationRow::default(),
             }
         );
         apply(&mut entry, EventKind::Unassigned, 60, &Facts::new()).unwrap();

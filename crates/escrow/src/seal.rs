@@ -278,6 +278,7 @@ mod tests {
             drift_seconds: None,
             drift_at: None,
             revision: 1,
+            annotations: crate::annotation::AnnotationRow::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 
 use oathburn_oath::{Slot, TokenIdentity};
 
+use crate::annotation::AnnotationRow;
 use crate::audit::SESSIONS;
 use crate::escrow::duplicate_keys;
 use crate::journal::{Draft, EventDraft, MAX_TOUCHED, TouchDraft};
@@ -13,7 +14,9 @@ use crate::roster::Trust;
 use crate::seal::{self, Sealer};
 use crate::store::{self, EntryRow};
 use crate::wrap::Key;
-use crate::{EntryId, EntryState, Escrow, EscrowError, EventKind, Facts, Filter, Programmed, Reservation, duplicate};
+use crate::{
+    Annotation, EntryId, EntryState, Escrow, EscrowError, EventKind, Facts, Filter, Programmed, Reservation, duplicate,
+};
 
 /// What one process seals with, under one version of the roster.
 pub(crate) struct Sealing {
@@ -177,12 +180,45 @@ impl Escrow {
         self.note(EventKind::Synced, entry, facts.with("drift_seconds", drift_seconds), None)
     }
 
+    /// Notes texts and tags of some entries, all or none.
+    pub fn annotate(
+        &self,
+        entries: &[EntryId],
+        annotation: &Annotation,
+        reason: Option<&str>,
+    ) -> Result<(), EscrowError> {
+        self.note_all(EventKind::Annotated, entries, annotation.in_facts(Facts::new()), reason)
+    }
+
+    /// Notes that the seeds of some entries were written out whole, all or none: from then on they count as exported.
+    /// Their disclosure is an event of its own, which an [`crate::Opener`] commits before it hands a seed out.
+    pub fn note_exported(&self, entries: &[EntryId], format: &str, reason: Option<&str>) -> Result<(), EscrowError> {
+        self.note_all(EventKind::ExportCompleted, entries, Facts::new().with("format", format), reason)
+    }
+
+    /// Notes that the service accepted the tokens of some entries, all or none.
+    pub fn note_activated(&self, entries: &[EntryId], facts: Facts, reason: Option<&str>) -> Result<(), EscrowError> {
+        self.note_all(EventKind::Activated, entries, facts, reason)
+    }
+
     fn note(&self, kind: EventKind, entry: EntryId, facts: Facts, reason: Option<&str>) -> Result<(), EscrowError> {
-        let event = EventDraft::new(kind, facts).because(reason).touching([entry]);
+        self.note_all(kind, slice::from_ref(&entry), facts, reason)
+    }
+
+    /// The same event for many entries, in one transaction.
+    fn note_all(
+        &self,
+        kind: EventKind,
+        entries: &[EntryId],
+        facts: Facts,
+        reason: Option<&str>,
+    ) -> Result<(), EscrowError> {
+        let event = EventDraft::new(kind, facts).because(reason);
+        let event = |some: &[EntryId]| event.clone().touching(some.iter().copied());
         self.inner.steadily(|trust| {
             self.require_approval(trust)?;
             self.inner.commit(trust, self.inner.station.keys(), &mut |_| {
-                Ok(Draft { events: vec![event.clone()], ..Draft::default() })
+                Ok(Draft { events: entries.chunks(MAX_TOUCHED).map(event).collect(), ..Draft::default() })
             })
         })
     }
@@ -221,6 +257,7 @@ impl Sealing {
             drift_seconds: None,
             drift_at: None,
             revision: 0,
+            annotations: AnnotationRow::default(),
         })
     }
 }

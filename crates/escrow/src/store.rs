@@ -5,6 +5,7 @@
 
 use data_encoding::HEXLOWER;
 
+use crate::annotation::AnnotationRow;
 use crate::canon::Canon;
 use crate::seal::SealRow;
 use crate::{EntryId, EscrowError, EscrowId, EventFilter, Filter, SessionId, WriterId};
@@ -148,6 +149,7 @@ pub(crate) struct EntryRow {
     pub(crate) drift_seconds: Option<i64>,
     pub(crate) drift_at: Option<i64>,
     pub(crate) revision: i64,
+    pub(crate) annotations: AnnotationRow,
 }
 
 impl EntryRow {

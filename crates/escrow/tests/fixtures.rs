@@ -31,7 +31,7 @@ fn stores_of_every_format_are_read() {
         read(&folder);
         formats += 1;
     }
-    assert!(formats >= 1);
+    assert!(formats >= 2);
 }
 
 fn read(fixture: &Path) {
@@ -65,6 +65,9 @@ fn read(fixture: &Path) {
     assert_eq!((burned.drift_seconds, burned.origin), (Some(1), Origin::Again));
     assert_eq!(escrow.duplicates_of(&records[0].seed).unwrap().len(), 4);
     // The old store is written to as well.
+    let annotation = Annotation { add_tags: vec!["old".parse().unwrap()], ..Annotation::default() };
+    escrow.annotate(&[burned.id], &annotation, None).unwrap();
+    assert_eq!(escrow.entry(&burned.id.to_string()).unwrap().annotations.tags, ["old"]);
     escrow.retire(burned.id, None).unwrap();
     assert!(escrow.check(None).unwrap().is_sound());
 }

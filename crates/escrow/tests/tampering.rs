@@ -30,6 +30,15 @@ fn complete() -> (Home, Vec<u8>) {
     let imports = records.each_ref().map(|record| Reservation { record, origin: Origin::Imported, batch: None });
     let imported = escrow.import(&imports, Facts::new().with("file", "tokens.csv")).unwrap();
     escrow.assign(imported[0], Some("bob@example.com"), None, Some("new hire")).unwrap();
+    let annotation = Annotation {
+        note: Some("for the branch".into()),
+        purchase_order: Some("PO-7".into()),
+        add_tags: vec!["oslo".parse().unwrap(), "2026".parse().unwrap()],
+        ..Annotation::default()
+    };
+    escrow.annotate(&imported, &annotation, None).unwrap();
+    escrow.note_exported(&imported[..1], "entra", Some("weekly")).unwrap();
+    escrow.note_activated(&imported[..1], Facts::new(), None).unwrap();
     escrow.unassign(imported[1], None).unwrap();
     escrow.retire(imported[1], Some("lost")).unwrap();
     let opener = escrow.opener(home.officer()).unwrap();
@@ -393,7 +402,7 @@ fn an_entry_that_was_chosen_under_another_name_is_not_opened() {
         hostile(&home, &bytes).execute(&format!("UPDATE entries SET {change} WHERE serial = '0002'"), []).unwrap();
         let escrow = home.open();
         let chosen = escrow.entries(&Filter::default()).unwrap();
-        let mine: Vec<_> = chosen.iter().filter(|entry| entry.revision == 2).collect();
+        let mine: Vec<_> = chosen.iter().filter(|entry| entry.revision == 5).collect();
         let [chosen] = mine.as_slice() else { panic!("{mine:?}") };
         drop(escrow);
         drop(hostile(&home, &bytes));
@@ -446,7 +455,7 @@ fn nothing_is_signed_on_top_of_a_changed_row() {
     let (home, bytes) = complete();
     for change in ["state = 'programmed'", "upn = 'carol@example.com'", "serial = '0009'", "revision = 7"] {
         hostile(&home, &bytes)
-            .execute(&format!("UPDATE entries SET {change} WHERE upn IS NOT NULL AND revision = 2"), [])
+            .execute(&format!("UPDATE entries SET {change} WHERE upn IS NOT NULL AND revision = 5"), [])
             .unwrap();
         let escrow = home.open();
         let all = escrow.entries(&Filter::default()).unwrap();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::{EntryId, EntryState, EscrowError, EscrowId};
 
 oathburn_oath::variants! {
-    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder PinUnreadable PinIo StationNotApproved OfficerUnknown NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous WrongState FactRefused Random RosterUnsteady
+    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder PinUnreadable PinIo StationNotApproved OfficerUnknown NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous WrongState FactRefused TagRefused Random RosterUnsteady
 }
 
 impl EscrowError {
@@ -56,6 +56,7 @@ impl EscrowError {
             Self::EntryAmbiguous { text: "0190".into() },
             Self::WrongState { entry, state: EntryState::Retired, wanted: EntryState::Unknown },
             Self::FactRefused { what: "the reason".into() },
+            Self::TagRefused { tag: "two words".into() },
             Self::Random,
             Self::RosterUnsteady,
         ]

@@ -5,6 +5,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params, params_from_iter};
 
 use super::fault::Fault;
+use crate::annotation::AnnotationRow;
 use crate::seal::SealRow;
 use crate::store::{
     ChainHead, EntryRow, EventRow, HeaderRow, RosterRow, Touch, TouchEvent, TouchKey, TouchRow, View, WrapRow,
@@ -20,7 +21,7 @@ pub(super) struct SqliteView<'a> {
 
 const ENTRY_COLUMNS: &str = "id, family, serial, slot, algorithm, digits, time_step, origin, batch, format, session, \
     nonce, ciphertext, tag_key, tag, reserved_at, state, model, upn, issuer, programmed_at, verified_at, \
-    drift_seconds, drift_at, revision";
+    drift_seconds, drift_at, revision, note, purchase_order, tags, exported_at, export_format, activated_at";
 const EVENT_SELECT: &str = "SELECT e.writer, w.key, e.sequence, e.previous, e.roster, e.time, e.uid, e.host, \
     e.operator, e.kind, e.facts, e.reason, e.hash, e.signature FROM events e LEFT JOIN writers w ON w.id = e.writer";
 const SESSION_SELECT: &str = "SELECT s.id, s.roster, s.created_at, s.wrap, w.key, s.sequence \
@@ -96,6 +97,19 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
         drift_seconds: row.get(22)?,
         drift_at: row.get(23)?,
         revision: row.get(24)?,
+        annotations: annotations(row, 25)?,
+    })
+}
+
+/// The annotations, which begin at some column.
+fn annotations(row: &Row<'_>, first: usize) -> rusqlite::Result<AnnotationRow> {
+    Ok(AnnotationRow {
+        note: maybe_text(row, first)?,
+        purchase_order: maybe_text(row, first + 1)?,
+        tags: maybe_text(row, first + 2)?,
+        exported_at: row.get(first + 3)?,
+        export_format: maybe_text(row, first + 4)?,
+        activated_at: row.get(first + 5)?,
     })
 }
 

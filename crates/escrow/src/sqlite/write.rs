@@ -64,9 +64,10 @@ fn insert_entry(connection: &Connection, entry: &EntryRow) -> rusqlite::Result<(
         .prepare_cached(
             "INSERT INTO entries (id, family, serial, slot, algorithm, digits, time_step, origin, batch, format,
                 session, nonce, ciphertext, tag_key, tag, reserved_at, state, model, upn, issuer, programmed_at,
-                verified_at, drift_seconds, drift_at, revision)
+                verified_at, drift_seconds, drift_at, revision, note, purchase_order, tags, exported_at,
+                export_format, activated_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-                ?22, ?23, ?24, ?25)",
+                ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)",
         )?
         .execute(params![
             entry.id,
@@ -94,6 +95,12 @@ fn insert_entry(connection: &Connection, entry: &EntryRow) -> rusqlite::Result<(
             entry.drift_seconds,
             entry.drift_at,
             entry.revision,
+            entry.annotations.note,
+            entry.annotations.purchase_order,
+            entry.annotations.tags,
+            entry.annotations.exported_at,
+            entry.annotations.export_format,
+            entry.annotations.activated_at,
         ])?;
     Ok(())
 }
@@ -102,7 +109,8 @@ fn insert_entry(connection: &Connection, entry: &EntryRow) -> rusqlite::Result<(
 fn update_entry(connection: &Connection, entry: &EntryRow) -> rusqlite::Result<()> {
     let mut update = connection.prepare_cached(
         "UPDATE entries SET state = ?2, model = ?3, upn = ?4, issuer = ?5, programmed_at = ?6, verified_at = ?7,
-            drift_seconds = ?8, drift_at = ?9, revision = ?10 WHERE id = ?1",
+            drift_seconds = ?8, drift_at = ?9, revision = ?10, note = ?11, purchase_order = ?12, tags = ?13,
+            exported_at = ?14, export_format = ?15, activated_at = ?16 WHERE id = ?1",
     )?;
     let changed = update.execute(params![
         entry.id,
@@ -115,6 +123,12 @@ fn update_entry(connection: &Connection, entry: &EntryRow) -> rusqlite::Result<(
         entry.drift_seconds,
         entry.drift_at,
         entry.revision,
+        entry.annotations.note,
+        entry.annotations.purchase_order,
+        entry.annotations.tags,
+        entry.annotations.exported_at,
+        entry.annotations.export_format,
+        entry.annotations.activated_at,
     ])?;
     if changed == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(changed)) }
 }
