@@ -8,10 +8,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::Arc;
 
-use oathburn_escrow::{Escrow, EscrowError, Origin, Pins, Programmed, Reservation, StationKey, StoreUrl, Writer};
-use oathburn_oath::{
-    FamilyId, FixedClock, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, Totp, TotpParams, UnixTime,
+use oathburn_escrow::{
+    Escrow, EscrowError, Facts, Origin, Pins, Programmed, Reservation, StationKey, StoreUrl, Writer,
 };
+use oathburn_oath::{
+    Algorithm, Digits, FamilyId, FixedClock, HotpParams, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, Totp,
+    TotpParams, UnixTime,
+};
+use serde_json::Value;
 use support::{Desk, RESTRICTED, UNRESTRICTED, files, page};
 
 /// 2027-01-15T08:00:00Z, the time of all codes here.
@@ -47,7 +51,7 @@ fn add(desk: &Desk, serial: &str, seed: &[u8], upn: &str, drift: i64) {
             serial: SerialNumber::new(serial).unwrap(),
             slot: Slot::SINGLE,
         },
-        params: TotpParams::default(),
+        params: TotpParams::default().into(),
         seed: Seed::new(seed.to_vec()).unwrap(),
         model: None,
         upn: Some(upn.into()),
@@ -203,7 +207,7 @@ fn codes_that_are_not_the_tokens_are_told() {
     let run = desk.run(&[&["drift", BOB, "--code", &other], &TIME[..]].concat()).expect(9);
     assert!(run.stdout.contains("not found") && run.stdout.contains("identify-code"), "{run:?}");
     let json = desk.run(&[&["drift", BOB, "--code", &other, "--json"], &TIME[..]].concat()).expect(9).json();
-    assert_eq!(json["drift_steps"], serde_json::Value::Null);
+    assert_eq!(json["drift_steps"], Value::Null);
     desk.run(&["drift", "--code", "123456"]).expect(2);
     desk.run(&["drift", BOB, "--code", "12345"]).expect(2);
     assert_eq!(
@@ -344,4 +348,40 @@ fn cut_id(line: &str) -> &str {
         _ if line.ends_with("ENTRY") => line.trim_end_matches("ENTRY").trim_end(),
         _ => line,
     }
+}
+
+/// Tokens that count are kept, listed and left alone: nothing that needs a time takes them for one.
+#[test]
+fn tokens_that_count_have_no_codes_by_the_clock() {
+    let desk = desk();
+    let hotp = HotpParams { algorithm: Algorithm::Sha1, digits: Digits::SIX, counter: u64::MAX };
+    let record = TokenRecord {
+        identity: TokenIdentity {
+            family: FamilyId::new("yubico-otp").unwrap(),
+            serial: SerialNumber::new("C-1").unwrap(),
+            slot: Slot::SINGLE,
+        },
+        params: hotp.into(),
+        seed: Seed::new(b"12345678901234567890".to_vec()).unwrap(),
+        model: None,
+        upn: Some("dave@example.com".into()),
+        issuer: None,
+    };
+    let reservation = Reservation { record: &record, origin: Origin::Imported, batch: None };
+    let entry = open(&desk).unwrap().import(&[reservation], Facts::new()).unwrap()[0].to_string();
+    let listed = desk.newest("C-1");
+    assert_eq!((&listed["time_step"], &listed["counter"]), (&Value::Null, &u64::MAX.into()));
+    for command in [
+        &["code", "C-1"][..],
+        &["verify", "--entry", &entry, "--code", "755224"],
+        &["drift", "C-1", "--code", "755224"],
+    ] {
+        let run = desk.run(&[command, &["--json"]].concat()).expect(7);
+        assert_eq!(run.error_code(), "event-based", "{command:?}");
+    }
+    // Its code is one of Bob's seed, whose token follows the time.
+    let found = desk.json(&["identify-code", "755224", "--time", "0"]);
+    let serials: Vec<_> = found["candidates"].as_array().unwrap().iter().map(|one| &one["serial"]).collect();
+    assert_eq!((serials, &found["searched"]), (vec![&Value::from(BOB)], &2.into()));
+    desk.run(&["escrow", "check"]).expect(0);
 }

@@ -153,7 +153,8 @@ fn done(burned: &Burned) -> Outcome {
 fn planned(plan: &Plan) -> Outcome {
     let serial = &plan.identity.serial;
     let superseded: Vec<_> = plan.supersedes.iter().map(|entry| entry.id.to_string()).collect();
-    let mut text = format!("{serial} would be programmed ({}, {} s)\n", plan.params.algorithm, plan.params.step);
+    let step = plan.params.step().map_or_else(String::new, |step| format!(", {step} s"));
+    let mut text = format!("{serial} would be programmed ({}{step})\n", plan.params.algorithm());
     for entry in &superseded {
         text.extend([entry, " would be superseded\n"]);
     }

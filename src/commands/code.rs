@@ -3,8 +3,7 @@
 mod shown;
 
 use clap::{ArgGroup, Args};
-use oathburn_escrow::Entry;
-use oathburn_oath::{ClockReading, SerialNumber, SystemClock, UnixTime};
+use oathburn_oath::{ClockReading, SerialNumber, SystemClock, TimeStep, UnixTime};
 use oathburn_station::{OpenerSource, Station};
 
 use self::shown::Shown;
@@ -66,6 +65,7 @@ impl Code {
             (_, Some(serial), _) => select::entry_of_serial(context, &escrow, serial)?,
             (_, _, upn) => select::entry_of_upn(context, &escrow, upn.as_deref().unwrap_or_default())?,
         };
+        let params = entry.params.totp()?;
         if !entry.state.is_live() {
             context.talk.warn(format_args!("entry {} is {}: no service should take its codes", entry.id, entry.state));
         }
@@ -73,7 +73,7 @@ impl Code {
         let station =
             Station { escrow: &escrow, officer: Some(&officer), models: &context.models, clock: &SystemClock };
         let known = station.known_drift(&entry)?;
-        self.say_drift(context, &entry, known);
+        self.say_drift(context, params.step, known);
         let at = self.at.unwrap_or_else(|| context.time());
         let shown = Shown {
             opener: officer.opener()?,
@@ -99,7 +99,7 @@ impl Code {
     }
 
     /// What is known of the token's clock, where it matters.
-    fn say_drift(&self, context: &Context, entry: &Entry, known: Option<ClockReading>) {
+    fn say_drift(&self, context: &Context, step: TimeStep, known: Option<ClockReading>) {
         let Some(known) = known else {
             if self.on_token {
                 context.talk.say("note: nothing is known of the token's clock; it is taken to be right");
@@ -111,7 +111,7 @@ impl Code {
             context
                 .talk
                 .say(format_args!("note: these are the codes on the display, whose clock was {drift} off on {when}"));
-        } else if drift.seconds().unsigned_abs() >= u64::from(entry.params.step.seconds()) {
+        } else if drift.seconds().unsigned_abs() >= u64::from(step.seconds()) {
             context.talk.say(format_args!(
                 "note: the token's clock was {drift} off on {when}: its display shows other codes (--on-token)"
             ));

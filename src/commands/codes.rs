@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 
-use oathburn_escrow::{Disclosure, Entry, EscrowError, Facts, Opener, Purpose};
+use oathburn_escrow::{Disclosure, Entry, Facts, Opener, Purpose};
 use oathburn_oath::{Drift, Slot, TimedCode, Totp, UnixTime, Window};
 use oathburn_station::{Station, Verification};
 use serde_json::{Value, json};
@@ -37,7 +37,8 @@ pub(crate) fn disclose(
     at: UnixTime,
     range: Range,
     reason: Option<&str>,
-) -> Result<Vec<TimedCode>, EscrowError> {
+) -> Result<Vec<TimedCode>, Failure> {
+    let params = entry.params.totp()?;
     let at_seconds = i64::try_from(at.seconds()).unwrap_or(i64::MAX);
     let facts = Facts::new()
         .with("at", at_seconds)
@@ -45,7 +46,7 @@ pub(crate) fn disclose(
         .with("to_offset", i64::from(range.future));
     let disclosure = Disclosure { facts, reason: reason.map(str::to_owned), ..Disclosure::new(Purpose::ShowCodes) };
     let record = opener.open(entry, &disclosure)?;
-    Ok(Totp::new(&record.seed, record.params).window(at, range.past, range.future).collect())
+    Ok(Totp::new(&record.seed, params).window(at, range.past, range.future).collect())
 }
 
 /// The codes as a list.

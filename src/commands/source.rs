@@ -122,7 +122,7 @@ impl Source {
             return Ok(BurnOrder { upn: input.account, issuer: input.issuer, ..order });
         }
         if let Some(entry) = self.escrowed(context, escrow)? {
-            let params = entry.params;
+            let params = entry.params.totp()?;
             if self.params(params) != params {
                 let message = "an escrowed seed is burned with its own algorithm and time step";
                 return Err(Failure::usage(message, "leave --algorithm and --time-step out"));

@@ -48,7 +48,7 @@ fn record(number: usize) -> Result<TokenRecord, Box<dyn Error>> {
     };
     Ok(TokenRecord {
         identity,
-        params: TotpParams::default(),
+        params: TotpParams::default().into(),
         seed: Seed::generate(20)?,
         model: None,
         upn: Some(format!("user{number}@example.com")),

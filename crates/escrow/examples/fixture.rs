@@ -19,7 +19,7 @@ fn record(serial: &str, slot: Slot, algorithm: Algorithm, len: usize) -> Result<
     let family = if slot == Slot::SINGLE { "token2-single" } else { "molto2" };
     Ok(TokenRecord {
         identity: TokenIdentity { family: FamilyId::new(family)?, serial: SerialNumber::new(serial)?, slot },
-        params: TotpParams { algorithm, digits: Digits::SIX, ..TotpParams::default() },
+        params: TotpParams { algorithm, digits: Digits::SIX, ..TotpParams::default() }.into(),
         seed: Seed::new(b"1234567890".repeat(7)[..len].to_vec())?,
         model: Some("C302-i".into()),
         upn: Some(format!("{serial}@example.com")),

@@ -4,7 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
-use oathburn_oath::{Digits, FamilyId, SerialNumber, Slot, TimeStep, TokenIdentity, TokenRecord, TotpParams, UnixTime};
+use oathburn_oath::{
+    Digits, FamilyId, HotpParams, Params, SerialNumber, Slot, TimeStep, TokenIdentity, TokenRecord, TotpParams,
+    UnixTime,
+};
 use uuid::Uuid;
 
 use crate::store::EntryRow;
@@ -180,7 +183,7 @@ pub struct Entry {
     /// Which token, where in it.
     pub identity: TokenIdentity,
     /// How its codes are made.
-    pub params: TotpParams,
+    pub params: Params,
     /// The product's name.
     pub model: Option<String>,
     /// The user it belongs to.
@@ -222,8 +225,17 @@ impl TryFrom<&EntryRow> for Entry {
         };
         let time = |column: &str, value: i64| u64::try_from(value).map(UnixTime::new).map_err(|_| damaged(column));
         let maybe_time = |column: &str, value: Option<i64>| value.map(|value| time(column, value)).transpose();
-        let small = |column: &str, value: i64| u32::try_from(value).map_err(|_| damaged(column));
         let digits = u8::try_from(row.digits).map_err(|_| damaged("digits"))?;
+        let digits = Digits::new(digits).map_err(|_| damaged("digits"))?;
+        let algorithm = row.algorithm.parse().map_err(|_| damaged("algorithm"))?;
+        let params = match (row.time_step, row.counter) {
+            (0, Some(counter)) => HotpParams { algorithm, digits, counter: counter.cast_unsigned() }.into(),
+            (_, Some(_)) => return Err(damaged("counter")),
+            (step, None) => {
+                let step = u32::try_from(step).ok().and_then(|step| TimeStep::new(step).ok());
+                TotpParams { algorithm, digits, step: step.ok_or_else(|| damaged("time_step"))? }.into()
+            }
+        };
         let batch = row.batch.as_deref().map(|id| BatchId::from_slice(id).ok_or_else(|| damaged("batch")));
         Ok(Self {
             id: EntryId::from_slice(&row.id).ok_or_else(|| damaged("id"))?,
@@ -232,11 +244,7 @@ impl TryFrom<&EntryRow> for Entry {
                 serial: SerialNumber::new(&row.serial).map_err(|_| damaged("serial"))?,
                 slot: row.slot.parse().map_err(|_| damaged("slot"))?,
             },
-            params: TotpParams {
-                algorithm: row.algorithm.parse().map_err(|_| damaged("algorithm"))?,
-                digits: Digits::new(digits).map_err(|_| damaged("digits"))?,
-                step: TimeStep::new(small("time_step", row.time_step)?).map_err(|_| damaged("time_step"))?,
-            },
+            params,
             model: row.model.clone(),
             upn: row.upn.clone(),
             issuer: row.issuer.clone(),

@@ -398,7 +398,7 @@ mod tests {
                 serial: SerialNumber::new("1").unwrap(),
                 slot: Slot::SINGLE,
             },
-            params: TotpParams::default(),
+            params: TotpParams::default().into(),
             seed: Seed::new(b"12345678901234567890".to_vec()).unwrap(),
             model: None,
             upn: None,

@@ -35,7 +35,7 @@
 //! let seed = Seed::generate(20)?;
 //! let record = TokenRecord {
 //!     identity: identity.clone(),
-//!     params: TotpParams::default(),
+//!     params: TotpParams::default().into(),
 //!     seed: seed.clone(),
 //!     model: None,
 //!     upn: Some("bob@example.com".into()),

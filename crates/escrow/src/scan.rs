@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use oathburn_oath::{Seed, TotpParams};
+use oathburn_oath::{Params, Seed};
 
 use crate::audit::SESSIONS;
 use crate::journal::{Draft, EventDraft};
@@ -55,7 +55,7 @@ impl Opener {
         &self,
         disclosure: &Disclosure,
         threads: NonZeroUsize,
-        look: impl Fn(&Seed, TotpParams) -> Option<T> + Sync,
+        look: impl Fn(&Seed, Params) -> Option<T> + Sync,
     ) -> Result<Scan<T>, EscrowError> {
         self.escrow.steadily(|trust| {
             self.escrow.known(&self.officer)?;
@@ -170,7 +170,7 @@ fn session_key(view: &dyn View, trust: &Trust, officer: &KeyPair, id: &[u8]) -> 
 fn scan_chunks<T>(
     chunks: &Mutex<Receiver<Chunk>>,
     escrow: &EscrowId,
-    look: &impl Fn(&Seed, TotpParams) -> Option<T>,
+    look: &impl Fn(&Seed, Params) -> Option<T>,
 ) -> Scan<T> {
     let mut scan = Scan::empty();
     loop {

@@ -2,7 +2,9 @@
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
-use oathburn_oath::{Algorithm, Digits, FamilyId, Seed, SerialNumber, TimeStep, TokenIdentity, TotpParams};
+use oathburn_oath::{
+    Algorithm, Digits, FamilyId, HotpParams, Params, Seed, SerialNumber, TimeStep, TokenIdentity, TotpParams,
+};
 use zeroize::Zeroizing;
 
 use crate::store::{EntryRow, WrapRow};
@@ -112,9 +114,10 @@ pub(crate) fn open(row: &EntryRow, entry: EntryId, escrow: &EscrowId, key: &Key)
         ("family", row.family == opened.identity.family.as_str()),
         ("serial", row.serial == opened.identity.serial.as_str()),
         ("slot", row.slot == opened.identity.slot.to_string()),
-        ("algorithm", row.algorithm == opened.params.algorithm.as_str()),
-        ("digits", row.digits == i64::from(opened.params.digits.get())),
-        ("time_step", row.time_step == i64::from(opened.params.step.seconds())),
+        ("algorithm", row.algorithm == opened.params.algorithm().as_str()),
+        ("digits", row.digits == i64::from(opened.params.digits().get())),
+        ("time_step", row.time_step == time_step(&opened.params)),
+        ("counter", row.counter == counter(&opened.params)),
         ("origin", row.origin == opened.origin.as_str()),
     ] {
         if !same {
@@ -143,8 +146,18 @@ fn associated_data(format: i64, escrow: &EscrowId, entry: &[u8], session: &[u8])
 pub(crate) struct Opened {
     pub(crate) seed: Seed,
     pub(crate) identity: TokenIdentity,
-    pub(crate) params: TotpParams,
+    pub(crate) params: Params,
     pub(crate) origin: Origin,
+}
+
+/// The column of the time step: 0 for event-based tokens.
+pub(crate) fn time_step(params: &Params) -> i64 {
+    params.step().map_or(0, |step| step.seconds().into())
+}
+
+/// The column of the counter, which all its 64 bits fit into.
+pub(crate) fn counter(params: &Params) -> Option<i64> {
+    params.counter().map(u64::cast_signed)
 }
 
 const fn algorithm_number(algorithm: Algorithm) -> u8 {
@@ -164,15 +177,21 @@ const fn origin_number(origin: Origin) -> u8 {
     }
 }
 
-/// The plaintext, version 1: the version; the seed's length and the seed in a field of fixed size, so that the length
-/// of a ciphertext tells nothing about the seed; the texts, each behind its length; then numbers.
+/// The plaintexts' versions: time-based and event-based.
+const TIME_BASED: u8 = 1;
+const EVENT_BASED: u8 = 2;
+
+/// The plaintext: the version; the seed's length and the seed in a field of fixed size, so that the length
+/// of a ciphertext tells nothing about the seed; the texts, each behind its length; then numbers: algorithm, digits,
+/// the time step in four bytes (version 1) or the counter in eight (version 2), origin.
 fn encode(reservation: &Reservation<'_>) -> Zeroizing<Vec<u8>> {
     let record = reservation.record;
     let seed = record.seed.expose();
     // Room for the longest: a buffer that grows leaves unwiped copies behind.
-    let mut out = Zeroizing::new(Vec::with_capacity(2 + Seed::MAX_LEN + 3 * 256 + 7));
+    let mut out = Zeroizing::new(Vec::with_capacity(2 + Seed::MAX_LEN + 3 * 256 + 11));
     let byte = |len: usize| u8::try_from(len).expect("seeds, families, serials and slots are shorter than 256 bytes");
-    out.extend([1, byte(seed.len())]);
+    let version = if record.params.step().is_some() { TIME_BASED } else { EVENT_BASED };
+    out.extend([version, byte(seed.len())]);
     out.extend(seed);
     out.resize(2 + Seed::MAX_LEN, 0);
     let slot = record.identity.slot.to_string();
@@ -180,8 +199,11 @@ fn encode(reservation: &Reservation<'_>) -> Zeroizing<Vec<u8>> {
         out.push(byte(text.len()));
         out.extend(text.as_bytes());
     }
-    out.extend([algorithm_number(record.params.algorithm), record.params.digits.get()]);
-    out.extend(record.params.step.seconds().to_be_bytes());
+    out.extend([algorithm_number(record.params.algorithm()), record.params.digits().get()]);
+    match &record.params {
+        Params::Totp(params) => out.extend(params.step.seconds().to_be_bytes()),
+        Params::Hotp(params) => out.extend(params.counter.to_be_bytes()),
+    }
     out.push(origin_number(reservation.origin));
     out
 }
@@ -189,9 +211,7 @@ fn encode(reservation: &Reservation<'_>) -> Zeroizing<Vec<u8>> {
 /// Reads what [`encode`] wrote; `None` for anything else.
 fn decode(plaintext: &[u8]) -> Option<Opened> {
     let mut rest = plaintext;
-    if take(&mut rest, 1)? != [1] {
-        return None;
-    }
+    let version = take(&mut rest, 1)?[0];
     let seed_len = usize::from(take(&mut rest, 1)?[0]);
     let (seed, padding) = take(&mut rest, Seed::MAX_LEN)?.split_at_checked(seed_len)?;
     if padding.iter().any(|&byte| byte != 0) {
@@ -202,7 +222,21 @@ fn decode(plaintext: &[u8]) -> Option<Opened> {
         std::str::from_utf8(take(&mut rest, len)?).ok()
     };
     let (family, serial, slot) = (text()?, text()?, text()?);
-    let &[algorithm, digits, step0, step1, step2, step3, origin] = rest else { return None };
+    let (&[algorithm, digits], rest) = rest.split_first_chunk()?;
+    let (&origin, factor) = rest.split_last()?;
+    let algorithm = Algorithm::ALL.into_iter().find(|&one| algorithm_number(one) == algorithm)?;
+    let digits = Digits::new(digits).ok()?;
+    let params = match version {
+        TIME_BASED => {
+            let step = TimeStep::new(u32::from_be_bytes(factor.try_into().ok()?)).ok()?;
+            TotpParams { algorithm, digits, step }.into()
+        }
+        EVENT_BASED => {
+            let counter = u64::from_be_bytes(factor.try_into().ok()?);
+            HotpParams { algorithm, digits, counter }.into()
+        }
+        _ => return None,
+    };
     Some(Opened {
         seed: Seed::new(seed.to_vec()).ok()?,
         identity: TokenIdentity {
@@ -210,11 +244,7 @@ fn decode(plaintext: &[u8]) -> Option<Opened> {
             serial: SerialNumber::new(serial).ok()?,
             slot: slot.parse().ok()?,
         },
-        params: TotpParams {
-            algorithm: Algorithm::ALL.into_iter().find(|&one| algorithm_number(one) == algorithm)?,
-            digits: Digits::new(digits).ok()?,
-            step: TimeStep::new(u32::from_be_bytes([step0, step1, step2, step3])).ok()?,
-        },
+        params,
         origin: Origin::ALL.iter().copied().find(|&one| origin_number(one) == origin)?,
     })
 }
@@ -242,7 +272,7 @@ mod tests {
                 serial: SerialNumber::new("M-00012").unwrap(),
                 slot: Slot::Name("ACME:bob".into()),
             },
-            params: TotpParams { algorithm: Algorithm::Sha512, digits: Digits::EIGHT, step: TimeStep::S60 },
+            params: TotpParams { algorithm: Algorithm::Sha512, digits: Digits::EIGHT, step: TimeStep::S60 }.into(),
             seed: Seed::new(seed.to_vec()).unwrap(),
             model: None,
             upn: None,
@@ -257,9 +287,10 @@ mod tests {
             family: record.identity.family.to_string(),
             serial: record.identity.serial.to_string(),
             slot: record.identity.slot.to_string(),
-            algorithm: record.params.algorithm.to_string(),
-            digits: record.params.digits.get().into(),
-            time_step: record.params.step.seconds().into(),
+            algorithm: record.params.algorithm().to_string(),
+            digits: record.params.digits().get().into(),
+            time_step: time_step(&record.params),
+            counter: counter(&record.params),
             origin: "given".into(),
             batch: None,
             format: FORMAT,
@@ -321,13 +352,14 @@ mod tests {
             change(&mut copy);
             assert!(broken(&copy, &escrow, &key));
         }
-        let differences: [(&str, Change); 7] = [
+        let differences: [(&str, Change); 8] = [
             ("family", |row| row.family.push('x')),
             ("serial", |row| row.serial.push('x')),
             ("slot", |row| row.slot.push('x')),
             ("algorithm", |row| row.algorithm = "sha1".into()),
             ("digits", |row| row.digits = 6),
             ("time_step", |row| row.time_step = 30),
+            ("counter", |row| row.counter = Some(0)),
             ("origin", |row| row.origin = "again".into()),
         ];
         for (name, change) in differences {
@@ -355,13 +387,30 @@ mod tests {
         for len in 0..good.len() {
             assert!(decode(&good[..len]).is_none(), "{len}");
         }
-        for (place, value) in [(0, 2), (1, 0), (1, 129), (1, 255), (100, 1), (130, 255)] {
+        for (place, value) in [(0, 0), (0, 2), (0, 3), (1, 0), (1, 129), (1, 255), (100, 1), (130, 255)] {
             let mut changed = good.to_vec();
             changed[place] = value;
             assert!(decode(&changed).is_none(), "{place}");
         }
         let longer = [good.as_slice(), &[0]].concat();
         assert!(decode(&longer).is_none());
+    }
+
+    #[test]
+    fn counters_are_sealed_whole() {
+        for counter in [0, 1, u64::MAX] {
+            let mut record = record(b"12345678901234567890");
+            let hotp = HotpParams { algorithm: Algorithm::Sha1, digits: Digits::SIX, counter };
+            record.params = hotp.into();
+            let text = encode(&Reservation { record: &record, origin: Origin::Imported, batch: None });
+            assert_eq!(decode(&text).unwrap().params, hotp.into());
+            assert!((0..text.len()).all(|len| decode(&text[..len]).is_none()));
+            let mut expected = [&[2, 20], b"12345678901234567890".as_slice(), &[0; 108]].concat();
+            expected.extend(b"\x06molto2\x07M-00012\x08ACME:bob\x01\x06");
+            expected.extend(counter.to_be_bytes());
+            expected.push(4);
+            assert_eq!(text.as_slice(), expected);
+        }
     }
 
     /// The format that stores on disk have: an old seal must open for ever.

@@ -130,7 +130,10 @@ pub(crate) struct EntryRow {
     pub(crate) slot: String,
     pub(crate) algorithm: String,
     pub(crate) digits: i64,
+    /// 0 for event-based tokens.
     pub(crate) time_step: i64,
+    /// The counter's 64 bits, for event-based tokens.
+    pub(crate) counter: Option<i64>,
     pub(crate) origin: String,
     pub(crate) batch: Option<Vec<u8>>,
     pub(crate) format: i64,
@@ -155,7 +158,7 @@ pub(crate) struct EntryRow {
 impl EntryRow {
     /// What the first event signs of it: all that never changes.
     pub(crate) fn digest(&self, escrow: &EscrowId) -> [u8; 32] {
-        Canon::new("oathburn escrow entry 1")
+        let canon = Canon::new("oathburn escrow entry 1")
             .bytes(escrow.as_bytes())
             .bytes(&self.id)
             .text(&self.family)
@@ -172,8 +175,12 @@ impl EntryRow {
             .bytes(&self.ciphertext)
             .number(self.tag_key)
             .bytes(&self.tag)
-            .number(self.reserved_at)
-            .digest()
+            .number(self.reserved_at);
+        // Time-based entries are signed as they were before there were others.
+        match self.counter {
+            Some(counter) => canon.number(counter).digest(),
+            None => canon.digest(),
+        }
     }
 }
 

@@ -16,6 +16,7 @@
 mod classify;
 mod error;
 mod explain;
+mod format;
 mod otpauth;
 mod qr;
 mod seed_input;
@@ -23,6 +24,10 @@ mod seed_input;
 pub use classify::{Look, look};
 pub use error::FormatError;
 pub use explain::{Difference, Explained, Explanation, explain};
+pub use format::{
+    Carried, FORMATS, Fidelity, Format, KeyPackage, Likeness, Problem, ReadFormat, ReadOptions, Refusal, Row,
+    WriteFormat, WriteOptions, Writing, format,
+};
 pub use otpauth::{KeyUri, MAX_URI_LEN};
 pub use qr::{MAX_IMAGE_LEN, QrCode, read_seed_image};
 pub use seed_input::{SeedInput, read_seed};

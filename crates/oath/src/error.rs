@@ -49,6 +49,9 @@ pub enum OathError {
     /// No time at all, or not a number.
     #[error("a time step is a whole number of seconds, at least 1")]
     TimeStep,
+    /// Asked for what needs a time, of a token that counts.
+    #[error("the token's codes follow a counter (HOTP), not the time")]
+    EventBased,
     /// Not a serial number.
     #[error("a serial number has 1 to {max} visible characters and no spaces", max = SerialNumber::MAX_LEN)]
     Serial,
@@ -74,6 +77,7 @@ impl Remedy for OathError {
             Self::Digits => "digits-out-of-range",
             Self::DisplayedCode => "displayed-code",
             Self::TimeStep => "time-step-invalid",
+            Self::EventBased => "event-based",
             Self::Serial => "serial-invalid",
             Self::Slot => "slot-invalid",
             Self::Family => "family-invalid",
@@ -97,6 +101,7 @@ impl Remedy for OathError {
             Self::Digits => "give 6 unless the service says otherwise",
             Self::DisplayedCode => "have the user read the digits again, one by one",
             Self::TimeStep => "give 30 unless the service says otherwise",
+            Self::EventBased => "choose a token whose codes follow the time; this one's seed can be kept and exported",
             Self::Serial => "copy the number from the back of the token",
             Self::Slot => "give the number or the name that `oathburn identify` shows",
             Self::Family => "copy the family from `oathburn identify`",

@@ -29,7 +29,7 @@ mod totp;
 pub use clock::{Clock, FixedClock, SystemClock, UnixTime};
 pub use drift::Drift;
 pub use error::OathError;
-pub use params::{Algorithm, Digits, TimeStep, TotpParams};
+pub use params::{Algorithm, Digits, HotpParams, Params, TimeStep, TotpParams};
 pub use rate::{ClockReading, DriftRate};
 pub use record::{FamilyId, Slot, TokenIdentity, TokenRecord};
 pub use remedy::Remedy;

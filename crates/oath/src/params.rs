@@ -186,9 +186,100 @@ pub struct TotpParams {
     pub step: TimeStep,
 }
 
+/// What, beside the seed, an event-based code depends on (RFC 4226).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HotpParams {
+    /// The hash under HMAC.
+    pub algorithm: Algorithm,
+    /// Digits of a code.
+    pub digits: Digits,
+    /// The counter of the next code.
+    pub counter: u64,
+}
+
+/// How a token makes its codes: from the time, as nearly all do, or from a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Params {
+    /// Time-based (RFC 6238).
+    Totp(TotpParams),
+    /// Event-based (RFC 4226).
+    Hotp(HotpParams),
+}
+
+impl Params {
+    /// The hash under HMAC.
+    pub const fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Totp(params) => params.algorithm,
+            Self::Hotp(params) => params.algorithm,
+        }
+    }
+
+    /// Digits of a code.
+    pub const fn digits(&self) -> Digits {
+        match self {
+            Self::Totp(params) => params.digits,
+            Self::Hotp(params) => params.digits,
+        }
+    }
+
+    /// Seconds a code lasts; `None` where it lasts until the next one is asked for.
+    pub const fn step(&self) -> Option<TimeStep> {
+        match self {
+            Self::Totp(params) => Some(params.step),
+            Self::Hotp(_) => None,
+        }
+    }
+
+    /// The counter of the next code; `None` where time counts.
+    pub const fn counter(&self) -> Option<u64> {
+        match self {
+            Self::Totp(_) => None,
+            Self::Hotp(params) => Some(params.counter),
+        }
+    }
+
+    /// The parameters, for whatever only works with time: codes by the clock, drift, programming most tokens.
+    pub const fn totp(&self) -> Result<TotpParams, OathError> {
+        match self {
+            Self::Totp(params) => Ok(*params),
+            Self::Hotp(_) => Err(OathError::EventBased),
+        }
+    }
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self::Totp(TotpParams::default())
+    }
+}
+
+impl From<TotpParams> for Params {
+    fn from(params: TotpParams) -> Self {
+        Self::Totp(params)
+    }
+}
+
+impl From<HotpParams> for Params {
+    fn from(params: HotpParams) -> Self {
+        Self::Hotp(params)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counters_do_not_pass_for_times() {
+        let hotp = HotpParams { algorithm: Algorithm::Sha256, digits: Digits::EIGHT, counter: 7 };
+        let params = Params::from(hotp);
+        assert_eq!((params.algorithm(), params.digits()), (Algorithm::Sha256, Digits::EIGHT));
+        assert_eq!((params.step(), params.counter()), (None, Some(7)));
+        assert_eq!(params.totp(), Err(OathError::EventBased));
+        assert_eq!(Params::default().totp(), Ok(TotpParams::default()));
+        assert_eq!((Params::default().step(), Params::default().counter()), (Some(TimeStep::S30), None));
+    }
 
     #[test]
     fn algorithms_are_read_in_the_spellings_in_circulation() {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{OathError, Seed, SerialNumber, TotpParams};
+use crate::{OathError, Params, Seed, SerialNumber};
 
 /// The stable name of a token family, one wire protocol (`token2-single`): lower-case letters, digits and dashes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,8 +95,8 @@ pub struct TokenRecord {
     /// Which token, where in it.
     pub identity: TokenIdentity,
     /// How its codes are made.
-    pub params: TotpParams,
-    /// The shared secret of RFC 6238.
+    pub params: Params,
+    /// The shared secret of RFC 4226 and RFC 6238.
     pub seed: Seed,
     /// The product's name, as printed in a catalogue.
     pub model: Option<String>,

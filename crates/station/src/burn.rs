@@ -2,7 +2,7 @@
 
 use oathburn_escrow::{Disclosure, Entry, EntryId, EscrowError, Facts, Origin, Programmed, Purpose, Reservation};
 use oathburn_oath::{
-    Drift, FixedClock, Remedy, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, Totp, TotpParams, UnixTime,
+    Drift, FixedClock, Params, Remedy, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, Totp, TotpParams, UnixTime,
 };
 use oathburn_token::{DisplayTimeout, Model, Order, Permits, TokenError, TokenFamily, TokenInfo, Transport, family};
 
@@ -28,7 +28,7 @@ pub struct BurnOrder {
     /// Where the seed comes from.
     pub source: SeedSource,
     /// How its codes are made; an escrowed seed keeps its own.
-    pub params: TotpParams,
+    pub params: Params,
     /// How long the display stays lit.
     pub display_timeout: DisplayTimeout,
     /// The only token that will do, if one is named.
@@ -47,10 +47,10 @@ pub struct BurnOrder {
 
 impl BurnOrder {
     /// An order for whichever token comes, with nothing permitted.
-    pub fn new(source: SeedSource, params: TotpParams) -> Self {
+    pub fn new(source: SeedSource, params: impl Into<Params>) -> Self {
         Self {
             source,
-            params,
+            params: params.into(),
             display_timeout: DisplayTimeout::default(),
             serial: None,
             slot: None,
@@ -87,7 +87,7 @@ pub struct Plan {
     /// Which token, where in it.
     pub identity: TokenIdentity,
     /// How its codes will be made.
-    pub params: TotpParams,
+    pub params: Params,
     /// The entries that will be superseded.
     pub supersedes: Vec<Entry>,
 }
@@ -97,6 +97,7 @@ struct Prepared {
     token: Identified,
     driver: &'static dyn TokenFamily,
     record: TokenRecord,
+    params: TotpParams,
     origin: Origin,
     /// The unfinished entry whose seed is used, where it need not be reserved again.
     resumes: Option<Entry>,
@@ -140,7 +141,7 @@ impl Station<'_> {
             source: Box::new(source),
         })?;
         observer(&Event::Programmed { entry });
-        let totp = Totp::new(&prepared.record.seed, prepared.record.params);
+        let totp = Totp::new(&prepared.record.seed, prepared.params);
         let (identity, model) = (prepared.record.identity, prepared.token.model);
         Ok(Burned { entry, identity, info, model, drift, totp })
     }
@@ -175,6 +176,7 @@ impl Station<'_> {
             .filter(|entry| entry.state.is_live())
             .partition(|entry| entry.state.is_unfinished());
         let (seed, params, origin, resumes) = self.choose_seed(order, unfinished.first())?;
+        let time_based = params.totp()?;
         let record = TokenRecord {
             identity,
             params,
@@ -187,7 +189,7 @@ impl Station<'_> {
             return Err(TokenError::OtherTimeNotPermitted.into());
         }
         let other_time = order.other_time.map(FixedClock);
-        driver.validate(&driver_order(self, order, &record, other_time.as_ref(), &|_| {}))?;
+        driver.validate(&driver_order(self, order, (&record, time_based), other_time.as_ref(), &|_| {}))?;
         self.check_duplicates(&record)?;
         if let (Some(live), true) = (in_use.first(), unfinished.is_empty()) {
             let same_seed = matches!(&order.source, SeedSource::Escrowed(entry) if entry.id == live.id);
@@ -197,7 +199,7 @@ impl Station<'_> {
         }
         let used_again = resumes.as_ref().map(|entry| entry.id);
         let supersedes = unfinished.into_iter().chain(in_use).filter(|entry| Some(entry.id) != used_again).collect();
-        Ok(Prepared { token, driver, record, origin, resumes, supersedes })
+        Ok(Prepared { token, driver, record, params: time_based, origin, resumes, supersedes })
     }
 
     /// The seed to burn. A seed that is given wins over that of an unfinished burn; a generated one gives way to it
@@ -206,7 +208,7 @@ impl Station<'_> {
         &self,
         order: &BurnOrder,
         unfinished: Option<&Entry>,
-    ) -> Result<(Seed, TotpParams, Origin, Option<Entry>), StationError> {
+    ) -> Result<(Seed, Params, Origin, Option<Entry>), StationError> {
         let open = |entry: &Entry| -> Result<TokenRecord, StationError> {
             let officer = self.officer.ok_or(StationError::OfficerNeeded)?;
             Ok(officer.opener()?.open(entry, &Disclosure::new(Purpose::Burn))?)
@@ -259,7 +261,7 @@ impl Station<'_> {
     ) -> Result<TokenInfo, StationError> {
         let progress = |progress| observer(&Event::Token(progress));
         let other_time = order.other_time.map(FixedClock);
-        let order = driver_order(self, order, &prepared.record, other_time.as_ref(), &progress);
+        let order = driver_order(self, order, (&prepared.record, prepared.params), other_time.as_ref(), &progress);
         let source = match prepared.driver.program(transport, &order) {
             Ok(info) => return Ok(info),
             Err(source) => source,
@@ -283,7 +285,7 @@ impl Station<'_> {
 fn driver_order<'a>(
     station: &Station<'a>,
     order: &'a BurnOrder,
-    record: &'a TokenRecord,
+    (record, params): (&'a TokenRecord, TotpParams),
     other_time: Option<&'a FixedClock>,
     progress: &'a dyn Fn(oathburn_token::Progress),
 ) -> Order<'a> {
@@ -291,7 +293,7 @@ fn driver_order<'a>(
         serial: &record.identity.serial,
         slot: &record.identity.slot,
         seed: &record.seed,
-        params: record.params,
+        params,
         display_timeout: order.display_timeout,
         clock: other_time.map_or(station.clock, |time| time),
         models: station.models,

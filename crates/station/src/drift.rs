@@ -1,7 +1,7 @@
 //! How far is a token's clock off, since when, and until when does a server bear it?
 
 use oathburn_escrow::{Disclosure, Entry, EventFilter, EventKind, Facts, Purpose};
-use oathburn_oath::{ClockReading, Drift, DriftRate, Sighting, Totp, UnixTime, Window};
+use oathburn_oath::{ClockReading, Drift, DriftRate, Sighting, TimeStep, Totp, UnixTime, Window};
 use oathburn_token::{ClockSync, TokenInfo};
 
 use crate::{Station, StationError};
@@ -49,9 +49,10 @@ impl Station<'_> {
         sighting: Sighting,
         order: DriftOrder,
     ) -> Result<Option<DriftReport>, StationError> {
+        let params = entry.params.totp()?;
         let officer = self.officer.ok_or(StationError::OfficerNeeded)?;
         let record = officer.opener()?.open(entry, &Disclosure::new(Purpose::CompareCode))?;
-        let totp = Totp::new(&record.seed, record.params);
+        let totp = Totp::new(&record.seed, params);
         let found = sighting.find(&totp, order.at, order.window);
         let Some((&steps, others)) = found.split_first() else { return Ok(None) };
         let before = self.first_drift(entry)?;
@@ -59,7 +60,7 @@ impl Station<'_> {
             // Where two steps show the same code, nothing is known.
             self.note_displayed(entry, steps, order.at)?;
         }
-        let reading = displayed(entry, steps, order.at);
+        let reading = displayed(params.step, steps, order.at);
         let report = self.report(entry, (steps, reading), before, order.tolerance);
         let false_hits = sighting.false_hits(order.window.steps());
         Ok(Some(DriftReport { false_hits, others: others.to_vec(), ..report }))
@@ -77,7 +78,7 @@ impl Station<'_> {
         let drift = Drift::between(clock, now);
         let reading = ClockReading { at: now, drift, within: 1 };
         let before = self.first_drift(entry)?;
-        Ok(Some(self.report(entry, (drift.steps(entry.params.step), reading), before, tolerance)))
+        Ok(Some(self.report(entry, (drift.steps(entry.params.totp()?.step), reading), before, tolerance)))
     }
 
     fn report(
@@ -127,10 +128,11 @@ impl Station<'_> {
     /// What displayed codes told, oldest first.
     fn told(&self, entry: &Entry) -> Result<Vec<ClockReading>, StationError> {
         let filter = EventFilter { entry: Some(entry.id), kind: Some(EventKind::Verified), ..EventFilter::default() };
+        let Some(step) = entry.params.step() else { return Ok(Vec::new()) };
         let told = self.escrow.events(&filter)?.into_iter().filter_map(|event| {
             let steps = event.facts.number("drift_steps")?;
             let at = event.facts.number("at").and_then(|at| u64::try_from(at).ok()).map_or(event.time, UnixTime::new);
-            Some(displayed(entry, steps, at))
+            Some(displayed(step, steps, at))
         });
         Ok(told.collect())
     }
@@ -150,8 +152,8 @@ fn read(entry: &Entry) -> Option<ClockReading> {
 }
 
 /// The reading that a displayed code is: whole steps, right to one of them.
-fn displayed(entry: &Entry, steps: i64, at: UnixTime) -> ClockReading {
-    let length = entry.params.step.seconds();
+fn displayed(step: TimeStep, steps: i64, at: UnixTime) -> ClockReading {
+    let length = step.seconds();
     ClockReading { at, drift: Drift::from_seconds(steps.saturating_mul(length.into())), within: length }
 }
 

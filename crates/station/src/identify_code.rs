@@ -51,12 +51,13 @@ impl Station<'_> {
             .with("past_steps", i64::from(window.past))
             .with("future_steps", i64::from(window.future));
         let disclosure = Disclosure { facts, ..Disclosure::new(Purpose::CompareCode) };
-        let other_digits = AtomicU64::new(0);
+        let passed_over = AtomicU64::new(0);
         let scan = opener.scan(&disclosure, threads, |seed, params| {
-            if params.digits != sighting.digits() {
-                other_digits.fetch_add(1, Ordering::Relaxed);
+            let comparable = params.totp().ok().filter(|params| params.digits == sighting.digits());
+            let Some(params) = comparable else {
+                passed_over.fetch_add(1, Ordering::Relaxed);
                 return None;
-            }
+            };
             let found = sighting.find(&Totp::new(seed, params), at, window);
             (!found.is_empty()).then_some(found)
         })?;
@@ -69,13 +70,14 @@ impl Station<'_> {
         }
         let mut candidates = Vec::with_capacity(entries.len());
         for (entry, (_, offsets)) in entries.into_iter().zip(scan.found) {
-            let known = self.known_drift(&entry)?.map_or(0, |known| known.drift.steps(entry.params.step));
+            let known =
+                self.known_drift(&entry)?.zip(entry.params.step()).map_or(0, |(known, step)| known.drift.steps(step));
             let nearest = offsets.into_iter().min_by_key(|offset| offset.abs_diff(known));
             candidates
                 .extend(nearest.map(|drift_steps| (drift_steps.abs_diff(known), Candidate { entry, drift_steps })));
         }
         candidates.sort_by_key(|(distance, one)| (!one.entry.state.is_live(), *distance, one.entry.id));
-        let searched = scan.searched - other_digits.into_inner();
+        let searched = scan.searched - passed_over.into_inner();
         Ok(CodeSearch {
             candidates: candidates.into_iter().map(|(_, candidate)| candidate).collect(),
             searched,

@@ -85,7 +85,7 @@ impl Station<'_> {
         let driver = family(&token.info.family).expect("the family that identified the token is in the table");
         let clock_order = ClockOrder {
             serial: &token.info.serial,
-            params: entry.params,
+            params: entry.params.totp()?,
             display_timeout: self.display_timeout_of(entry)?,
             clock: self.clock,
             other_time: order.other_time,

@@ -24,9 +24,10 @@ impl Station<'_> {
         at: UnixTime,
         window: Window,
     ) -> Result<Verification, StationError> {
+        let params = entry.params.totp()?;
         let officer = self.officer.ok_or(StationError::OfficerNeeded)?;
         let record = officer.opener()?.open(entry, &Disclosure::new(Purpose::CompareCode))?;
-        self.compare(entry, &Totp::new(&record.seed, record.params), code, at, window)
+        self.compare(entry, &Totp::new(&record.seed, params), code, at, window)
     }
 
     /// [`Station::verify`] where the seed is at hand, right after a burn.

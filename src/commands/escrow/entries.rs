@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use oathburn_escrow::{Entry, EntryState, EventFilter, Filter};
-use oathburn_oath::SerialNumber;
+use oathburn_oath::{SerialNumber, TimeStep};
 use serde_json::{Value, json};
 
 use crate::commands::{Result, audit, codes, select};
@@ -97,9 +97,10 @@ pub(crate) fn to_json(entry: &Entry) -> Value {
         "upn": entry.upn,
         "issuer": entry.issuer,
         "state": entry.state.as_str(),
-        "algorithm": entry.params.algorithm.as_str(),
-        "digits": entry.params.digits.get(),
-        "time_step": entry.params.step.seconds(),
+        "algorithm": entry.params.algorithm().as_str(),
+        "digits": entry.params.digits().get(),
+        "time_step": entry.params.step().map(TimeStep::seconds),
+        "counter": entry.params.counter(),
         "batch": entry.batch.map(|batch| batch.to_string()),
         "reserved_at": rfc3339(entry.reserved_at),
         "programmed_at": entry.programmed_at.map(rfc3339),

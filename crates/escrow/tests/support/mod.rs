@@ -75,7 +75,7 @@ pub(crate) fn identity(serial: &str) -> TokenIdentity {
 pub(crate) fn record(serial: &str, seed: &[u8]) -> TokenRecord {
     TokenRecord {
         identity: identity(serial),
-        params: TotpParams::default(),
+        params: TotpParams::default().into(),
         seed: Seed::new(seed.to_vec()).unwrap(),
         model: None,
         upn: Some(format!("{serial}@example.com")),

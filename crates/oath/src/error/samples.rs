@@ -3,7 +3,7 @@
 use crate::OathError;
 
 crate::variants! {
-    OathError: SeedEmpty SeedTooLong NotBase32 Base32Truncated NotHex HexOdd Random Algorithm Digits DisplayedCode TimeStep Serial Slot Family
+    OathError: SeedEmpty SeedTooLong NotBase32 Base32Truncated NotHex HexOdd Random Algorithm Digits DisplayedCode TimeStep EventBased Serial Slot Family
 }
 
 impl OathError {
@@ -22,6 +22,7 @@ impl OathError {
             Self::Digits,
             Self::DisplayedCode,
             Self::TimeStep,
+            Self::EventBased,
             Self::Serial,
             Self::Slot,
             Self::Family,
