@@ -25,8 +25,11 @@ pub(crate) fn verify(trust: &Trust, event: &EventRow) -> Result<Verified, String
         return Err("its signature is not the writer's".into());
     }
     let kind = EventKind::from_name(&event.kind).ok_or_else(|| format!("{:?} is not a kind of event", event.kind))?;
-    if !trust.entitles(&writer, event.roster, kind) {
-        return Err(format!("its writer {writer} was not entitled to it by version {} of the roster", event.roster));
+    if !trust.entitles(&writer, event.roster, event.sequence, kind) {
+        let version = event.roster;
+        return Err(format!(
+            "its writer {writer} was not entitled to it by version {version} of the roster, or not then"
+        ));
     }
     let facts = Facts::from_json(&event.facts).ok_or("its facts are not canonical")?;
     Ok(Verified { kind, facts })
@@ -36,20 +39,53 @@ pub(crate) fn verify(trust: &Trust, event: &EventRow) -> Result<Verified, String
 #[derive(Clone, Copy)]
 pub(crate) struct WrapTable {
     pub(crate) table: &'static str,
+    /// The event that signs a new key.
     pub(crate) kind: EventKind,
+    /// The event that signs a key that was wrapped once more.
+    pub(crate) again: EventKind,
+    /// The event that tells of deleted keys.
+    pub(crate) dropped: EventKind,
     pub(crate) domain: &'static str,
     /// How errors name a key.
     pub(crate) key: &'static str,
 }
 
-pub(crate) const SESSIONS: WrapTable =
-    WrapTable { table: "sessions", kind: EventKind::SessionCreated, domain: SESSION_DOMAIN, key: "session key" };
+pub(crate) const SESSIONS: WrapTable = WrapTable {
+    table: "sessions",
+    kind: EventKind::SessionCreated,
+    again: EventKind::SessionWrapped,
+    dropped: EventKind::SessionsDropped,
+    domain: SESSION_DOMAIN,
+    key: "session key",
+};
 pub(crate) const DUPLICATE_KEYS: WrapTable = WrapTable {
     table: "duplicate_keys",
     kind: EventKind::DuplicateKeyWrapped,
+    again: EventKind::DuplicateKeyWrapped,
+    dropped: EventKind::DuplicateKeyDropped,
     domain: DUPLICATE_DOMAIN,
     key: "duplicate key",
 };
+
+/// The version of the roster to which an event says that a key was wrapped: its own where it says nothing else.
+pub(crate) fn wrapped_for(event: &EventRow, facts: &Facts) -> i64 {
+    facts.number("roster").unwrap_or(event.roster)
+}
+
+/// The ids of deleted keys, as an event names them.
+pub(crate) fn dropped(facts: &Facts) -> Vec<Vec<u8>> {
+    let keys = facts.text("keys").unwrap_or_default();
+    keys.split(',').filter_map(|id| HEXLOWER.decode(id.as_bytes()).ok()).filter(|id| !id.is_empty()).collect()
+}
+
+/// The most keys that one event can name: 33 bytes each, and some room.
+pub(crate) const MAX_DROPPED: usize = 100;
+
+/// The facts from which [`dropped`] reads.
+pub(crate) fn dropping(ids: &[Vec<u8>]) -> Facts {
+    let ids: Vec<_> = ids.iter().map(|id| HEXLOWER.encode(id)).collect();
+    Facts::new().with("keys", ids.join(","))
+}
 
 impl WrapTable {
     /// Refuses a wrapped key that its event did not sign: a hostile hand could have put its own there.
@@ -57,7 +93,7 @@ impl WrapTable {
         let damaged = |problem: String| EscrowError::Damaged { table: self.table, row: row.name(), problem };
         let event = view.event(&row.writer, row.sequence)?.ok_or_else(|| damaged("its event is missing".into()))?;
         let verified = verify(trust, &event).map_err(|problem| damaged(format!("its event: {problem}")))?;
-        if verified.kind != self.kind || !self.is_signed_by(trust, row, &verified.facts) {
+        if ![self.kind, self.again].contains(&verified.kind) || !self.is_signed_by(trust, row, &verified.facts) {
             return Err(damaged("it is not what its event signed".into()));
         }
         Ok(())

@@ -57,7 +57,7 @@ fn ledger(view: &dyn View, trust: &Trust, report: &mut CheckReport) -> Result<()
         report.findings.extend(chains.wrap_finding(DUPLICATE_KEYS, &row));
     }
     let present: Vec<_> = view.duplicate_keys()?.into_iter().map(|row| row.id).collect();
-    for (id, _) in chains.wraps(DUPLICATE_KEYS).filter(|(id, _)| !present.contains(id)) {
+    for id in chains.wraps(DUPLICATE_KEYS).filter(|id| !present.contains(id)) {
         let row = id.as_slice().try_into().map_or(0, i64::from_be_bytes);
         report.findings.push(finding("duplicate_keys", row.to_string(), None, "the key was deleted"));
     }
@@ -122,7 +122,7 @@ fn check_writers(view: &dyn View, trust: &Trust, chains: &Chains, report: &mut C
 
 fn check_sessions(view: &dyn View, chains: &Chains, report: &mut CheckReport) -> Result<(), EscrowError> {
     let mut after = Vec::new();
-    let mut left: std::collections::HashSet<_> = chains.wraps(SESSIONS).map(|(id, _)| id.clone()).collect();
+    let mut left: std::collections::HashSet<_> = chains.wraps(SESSIONS).cloned().collect();
     loop {
         let page = view.sessions(&after, crate::escrow::PAGE)?;
         let Some(last) = page.last() else { break };

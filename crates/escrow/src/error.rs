@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use oathburn_oath::Remedy;
 
-use crate::{EntryId, EntryState, EscrowId};
+use crate::{EntryId, EntryState, EscrowId, Role};
 
 /// Everything this crate refuses or fails at. No variant carries a seed, a key, a passphrase or a code.
 #[derive(Debug, thiserror::Error)]
@@ -220,6 +220,50 @@ pub enum EscrowError {
         /// The escrow.
         escrow: EscrowId,
     },
+    /// A line that makes nobody known.
+    #[error("the line of an officer or a station cannot be read: {problem}")]
+    LineRefused {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A name that does not go on the roster.
+    #[error("{label:?} is not a name for the roster")]
+    LabelRefused {
+        /// The name.
+        label: String,
+    },
+    /// Nobody on the roster is called like this.
+    #[error("there is no {role} {name:?} on the roster")]
+    MemberUnknown {
+        /// Whether an officer or a station was looked for.
+        role: Role,
+        /// What was looked for.
+        name: String,
+    },
+    /// Several on the roster are called like this.
+    #[error("several on the roster are called {name:?}")]
+    MemberAmbiguous {
+        /// What was looked for.
+        name: String,
+    },
+    /// One of the keys belongs to somebody else on the roster, or its owner has another role.
+    #[error("{label:?} on the roster has one of these keys, with another one beside it or in another role")]
+    MemberMixed {
+        /// Who has it.
+        label: String,
+    },
+    /// There must always be an officer.
+    #[error("the only officer cannot be removed")]
+    LastOfficer,
+    /// Whoever removes an officer makes the keys that the officer must not know.
+    #[error("officers cannot remove themselves: whoever seals anew knows the new keys")]
+    OwnRemoval,
+    /// Another officer changed the roster first.
+    #[error("another officer signed version {version} of the roster meanwhile")]
+    RosterChanged {
+        /// The version that is there now.
+        version: u64,
+    },
     /// The keys at hand open none of the wraps.
     #[error("the {key} is not wrapped to the keys at hand")]
     NotWrapped {
@@ -315,6 +359,14 @@ impl Remedy for EscrowError {
             Self::PinIo { .. } => "pin-io",
             Self::StationNotApproved { .. } => "station-not-approved",
             Self::OfficerUnknown { .. } => "officer-unknown",
+            Self::LineRefused { .. } => "member-line-refused",
+            Self::LabelRefused { .. } => "member-label-refused",
+            Self::MemberUnknown { .. } => "member-unknown",
+            Self::MemberAmbiguous { .. } => "member-ambiguous",
+            Self::MemberMixed { .. } => "member-mixed",
+            Self::LastOfficer => "officer-last",
+            Self::OwnRemoval => "officer-own-removal",
+            Self::RosterChanged { .. } => "roster-changed",
             Self::NotWrapped { .. } => "key-not-wrapped",
             Self::SealBroken { .. } => "seal-broken",
             Self::SealDiffers { .. } => "seal-differs",
@@ -370,6 +422,18 @@ impl Remedy for EscrowError {
             Self::PinIo { .. } => "check that the folder belongs to you and has room",
             Self::StationNotApproved { .. } => "ask an officer to approve this station",
             Self::OfficerUnknown { .. } => "give the file of an officer of this escrow with --identity",
+            Self::LineRefused { .. } => {
+                "give the whole line that `oathburn escrow officers key` or `oathburn escrow stations key` prints there"
+            }
+            Self::LabelRefused { .. } => "give a name of up to 100 bytes without control characters with --label",
+            Self::MemberUnknown { .. } => "see `oathburn escrow officers list` and `oathburn escrow stations list`",
+            Self::MemberAmbiguous { .. } => "give the fingerprint",
+            Self::MemberMixed { .. } => {
+                "have the line printed again and compare fingerprints; remove the old keys before new ones come"
+            }
+            Self::LastOfficer => "add another officer first, who can then remove this one",
+            Self::OwnRemoval => "ask another officer of this escrow to do it",
+            Self::RosterChanged { .. } => "look at `oathburn escrow officers list` and run again; nothing was written",
             Self::NotWrapped { .. } => "ask an officer of this escrow to let you in",
             Self::SealBroken { .. } | Self::SealDiffers { .. } => {
                 "do not use this entry: run `oathburn escrow check` and restore it from a backup"

@@ -8,14 +8,14 @@ use crate::audit::DUPLICATE_KEYS;
 use crate::journal::{Draft, EventDraft, Journal};
 use crate::keys::KeyPair;
 use crate::opener::{self, Events};
-use crate::roster::{Member, Trust};
+use crate::roster::Trust;
 use crate::sealing::Sealing;
 use crate::sqlite::SqliteStore;
 use crate::store::{self, EntryRow, EscrowStore, HeaderRow, View, WrapRow};
 use crate::wrap::{self, Key};
 use crate::{
-    CheckReport, Entry, EntryId, EscrowError, EscrowId, Event, EventFilter, EventKind, Facts, Filter, Finding, Officer,
-    Opener, Pins, Roster, StationKey, StoreUrl, check, duplicate,
+    CheckReport, Entry, EntryId, EscrowError, EscrowId, Event, EventFilter, EventKind, Facts, Filter, Finding, Member,
+    Officer, Opener, Pins, Roster, StationKey, StoreUrl, check, duplicate,
 };
 
 /// Rows that are read at a time where there may be many.
@@ -75,6 +75,7 @@ impl Escrow {
             roster: 1,
             created_at: time,
             wrap: wrap::wrap(&wrap::generate()?, recipients, DUPLICATE_KEYS.key)?,
+            writer_number: 0,
             writer: Vec::new(),
             sequence: 0,
         };
@@ -107,8 +108,7 @@ impl Escrow {
     ) -> Result<Self, EscrowError> {
         let StoreUrl::Sqlite(path) = url;
         let store: Box<dyn EscrowStore> = Box::new(SqliteStore::open(path)?);
-        let trust = store::read(&*store, |view| trust(view, pins.escrow(url)?))?;
-        pins.follow(url, &trust)?;
+        let trust = follow(&*store, url, pins, None)?;
         let inner = Inner {
             url: url.clone(),
             pins: pins.clone(),
@@ -261,9 +261,8 @@ impl Inner {
     }
 
     /// Reads the roster again and follows it.
-    fn refresh(&self) -> Result<(), EscrowError> {
-        let trust = store::read(&*self.store, |view| trust(view, Some(self.trust().escrow())))?;
-        self.pins.follow(&self.url, &trust)?;
+    pub(crate) fn refresh(&self) -> Result<(), EscrowError> {
+        let trust = follow(&*self.store, &self.url, &self.pins, Some(self.trust().escrow()))?;
         *self.trust.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
         Ok(())
     }
@@ -273,6 +272,14 @@ impl Inner {
         for _ in 0..3 {
             match job(&self.trust()) {
                 Err(EscrowError::RosterUnsteady) => self.refresh()?,
+                // Whoever was let in meanwhile need not begin again.
+                Err(error @ (EscrowError::StationNotApproved { .. } | EscrowError::OfficerUnknown { .. })) => {
+                    let before = self.trust().latest().version;
+                    self.refresh()?;
+                    if self.trust().latest().version == before {
+                        return Err(error);
+                    }
+                }
                 other => return other,
             }
         }
@@ -298,7 +305,7 @@ impl Inner {
 }
 
 /// The event that goes with a version of the roster.
-fn roster_signed(roster: &Roster) -> EventDraft {
+pub(crate) fn roster_signed(roster: &Roster) -> EventDraft {
     let facts = Facts::new()
         .with("version", seconds(roster.version))
         .with("hash", data_encoding::HEXLOWER.encode(&roster.hash));
@@ -312,6 +319,20 @@ fn verified(view: &dyn View, trust: &Trust, rows: Vec<EntryRow>) -> Result<Vec<E
         opener::verify_history(view, trust, Entry::try_from(row)?.id, row, &mut events)?;
     }
     Ok(rows)
+}
+
+/// Reads the rosters of a store and moves the pin on. What was read before another process moved the pin is read again:
+/// only a store that then is still behind the pin went back.
+fn follow(store: &dyn EscrowStore, url: &StoreUrl, pins: &Pins, known: Option<EscrowId>) -> Result<Trust, EscrowError> {
+    let mut tries = 0;
+    loop {
+        let trust = store::read(store, |view| trust(view, known.map_or_else(|| pins.escrow(url), |id| Ok(Some(id)))?))?;
+        tries += 1;
+        match pins.follow(url, &trust) {
+            Err(EscrowError::RosterOlder { .. }) if tries < 5 => {}
+            other => return other.map(|()| trust),
+        }
+    }
 }
 
 /// Reads and verifies the rosters of a store; `pinned` is the escrow that should be there.

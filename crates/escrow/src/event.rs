@@ -19,6 +19,14 @@ named! {
         DuplicateKeyWrapped = "duplicate-key-wrapped",
         /// A session key was wrapped to the officers of a roster.
         SessionCreated = "session-created",
+        /// A session key that is in use was wrapped anew, to the officers of a later roster.
+        SessionWrapped = "session-wrapped",
+        /// Sessions without entries were deleted, with their wrapped keys.
+        SessionsDropped = "sessions-dropped",
+        /// A duplicate key under which nothing is tagged any more was deleted.
+        DuplicateKeyDropped = "duplicate-key-dropped",
+        /// Seeds were sealed and tagged anew, under another session.
+        Resealed = "resealed",
         /// A seed was sealed, before a token was touched.
         Reserved = "reserved",
         /// A seed was sealed that came in a file.
@@ -67,6 +75,10 @@ impl EventKind {
             K::EscrowCreated
                 | K::RosterSigned
                 | K::DuplicateKeyWrapped
+                | K::SessionWrapped
+                | K::SessionsDropped
+                | K::DuplicateKeyDropped
+                | K::Resealed
                 | K::Opened
                 | K::CodeDisclosed
                 | K::CodeCompared
@@ -75,9 +87,15 @@ impl EventKind {
         )
     }
 
-    /// Whether it is the first event of an entry, and carries the digest of the sealed row.
+    /// Whether it is the first event of an entry.
     pub const fn is_birth(self) -> bool {
         matches!(self, Self::Reserved | Self::Imported)
+    }
+
+    /// Whether it carries the digest of a sealed row. No other event can say what a seal is: a station must not be
+    /// able to put another one in its place.
+    pub const fn seals(self) -> bool {
+        self.is_birth() || matches!(self, Self::Resealed)
     }
 }
 

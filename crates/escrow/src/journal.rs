@@ -1,6 +1,6 @@
 //! Writing events: into the writer's chain, with what they change, in one transaction.
 
-use std::collections::{BTreeMap, HashMap, btree_map};
+use std::collections::{BTreeMap, HashMap, HashSet, btree_map};
 
 use data_encoding::HEXLOWER;
 
@@ -8,6 +8,7 @@ use crate::keys::KeyPair;
 use crate::opener::{self, Events};
 use crate::projection::{Happening, Projection};
 use crate::roster::Trust;
+use crate::seal::{self, Sealed};
 use crate::store::{ChainHead, Commit, EntryRow, EventRow, HeaderRow, RosterRow, Touch, View, WrapRow};
 use crate::{EntryId, EscrowError, EscrowId, EventKind, Facts, Writer};
 
@@ -22,6 +23,12 @@ pub(crate) struct Draft {
     /// Keys and sessions without their events: those that name them are among `events`.
     pub(crate) duplicate_keys: Vec<WrapRow>,
     pub(crate) sessions: Vec<WrapRow>,
+    /// The same, of those that are in the store, wrapped once more.
+    pub(crate) rewrapped_keys: Vec<WrapRow>,
+    pub(crate) rewrapped_sessions: Vec<WrapRow>,
+    /// Keys and sessions to be deleted, by their ids.
+    pub(crate) dropped_keys: Vec<Vec<u8>>,
+    pub(crate) dropped_sessions: Vec<Vec<u8>>,
     /// New entries; their events make the columns that change.
     pub(crate) entries: Vec<EntryRow>,
     pub(crate) events: Vec<EventDraft>,
@@ -41,7 +48,18 @@ pub(crate) struct EventDraft {
 pub(crate) struct TouchDraft {
     pub(crate) entry: EntryId,
     pub(crate) digest: Option<[u8; 32]>,
+    /// Another seal for the entry; the digest is that of the row with it.
+    pub(crate) reseal: Option<Reseal>,
     pub(crate) facts: Facts,
+}
+
+/// A seed that was sealed and tagged anew.
+#[derive(Clone)]
+pub(crate) struct Reseal {
+    pub(crate) session: Vec<u8>,
+    pub(crate) sealed: Sealed,
+    pub(crate) tag_key: i64,
+    pub(crate) tag: [u8; 16],
 }
 
 impl EventDraft {
@@ -55,7 +73,8 @@ impl EventDraft {
     }
 
     pub(crate) fn touching(mut self, entries: impl IntoIterator<Item = EntryId>) -> Self {
-        self.touched.extend(entries.into_iter().map(|entry| TouchDraft { entry, digest: None, facts: Facts::new() }));
+        let touch = |entry| TouchDraft { entry, digest: None, reseal: None, facts: Facts::new() };
+        self.touched.extend(entries.into_iter().map(touch));
         self
     }
 
@@ -65,6 +84,13 @@ impl EventDraft {
             .with("key", HEXLOWER.encode(&row.id))
             .with("digest", HEXLOWER.encode(&row.digest(domain, escrow)));
         Self::new(kind, facts)
+    }
+
+    /// The same for a key that is wrapped to another version of the roster than the event is signed under.
+    pub(crate) fn wrapping_again(kind: EventKind, row: &WrapRow, domain: &str, escrow: &EscrowId) -> Self {
+        let mut event = Self::wrapping(kind, row, domain, escrow);
+        event.facts = event.facts.with("roster", row.roster);
+        event
     }
 }
 
@@ -86,11 +112,16 @@ impl Journal<'_> {
             rosters: draft.rosters,
             duplicate_keys: draft.duplicate_keys,
             sessions: draft.sessions,
+            rewrapped_keys: draft.rewrapped_keys,
+            rewrapped_sessions: draft.rewrapped_sessions,
+            dropped_keys: draft.dropped_keys,
+            dropped_sessions: draft.dropped_sessions,
             ..Commit::default()
         };
         for event in draft.events {
             let event = self.event(event, &mut head, &mut rows)?;
-            for wrap in commit.duplicate_keys.iter_mut().chain(&mut commit.sessions) {
+            let keys = commit.duplicate_keys.iter_mut().chain(&mut commit.rewrapped_keys);
+            for wrap in keys.chain(&mut commit.sessions).chain(&mut commit.rewrapped_sessions) {
                 let name = format!("\"key\":\"{}\"", HEXLOWER.encode(&wrap.id));
                 if event.touched.is_empty() && event.facts.contains(&name) {
                     (wrap.writer, wrap.sequence) = (event.writer.clone(), event.sequence);
@@ -99,7 +130,11 @@ impl Journal<'_> {
             commit.events.push(event);
         }
         commit.new_entries = rows.new;
-        commit.changed_entries = rows.changed.into_values().collect();
+        let resealed = rows.resealed;
+        let (sealed, changed) =
+            rows.changed.into_iter().partition::<BTreeMap<_, _>, _>(|(id, _)| resealed.contains(id));
+        commit.resealed_entries = sealed.into_values().collect();
+        commit.changed_entries = changed.into_values().collect();
         Ok(commit)
     }
 
@@ -109,11 +144,16 @@ impl Journal<'_> {
         for (touch, position) in draft.touched.into_iter().zip(1..) {
             touch.facts.check()?;
             let happening = Happening { kind: draft.kind, time: self.time, facts: [&touch.facts, &draft.facts] };
+            let revision = rows.apply(touch.entry, &happening)?;
+            let digest = match touch.reseal {
+                Some(reseal) => Some(rows.reseal(touch.entry, reseal)?),
+                None => touch.digest,
+            };
             touched.push(Touch {
                 position,
-                revision: rows.apply(touch.entry, &happening)?,
+                revision,
                 entry: touch.entry.as_bytes().to_vec(),
-                digest: touch.digest.map(Into::into),
+                digest: digest.map(Into::into),
                 facts: touch.facts.to_json(),
             });
         }
@@ -164,12 +204,14 @@ struct Rows<'a> {
     /// Where in `new` an entry lies.
     places: HashMap<Vec<u8>, usize>,
     changed: BTreeMap<EntryId, EntryRow>,
+    /// Those of the changed ones that have another seal.
+    resealed: HashSet<EntryId>,
 }
 
 impl<'a> Rows<'a> {
     fn new(view: &'a dyn View, trust: &'a Trust, new: Vec<EntryRow>) -> Self {
         let places = new.iter().map(|row| row.id.clone()).zip(0..).collect();
-        Self { view, trust, verified: Events::new(), new, places, changed: BTreeMap::new() }
+        Self { view, trust, verified: Events::new(), new, places, changed: BTreeMap::new(), resealed: HashSet::new() }
     }
 
     /// Applies an event to an entry; says the entry's revision after it.
@@ -195,6 +237,18 @@ impl<'a> Rows<'a> {
         let revision = projection.revision;
         projection.store(row);
         Ok(revision)
+    }
+
+    /// Puts another seal into an entry of the store; says the digest of the row with it.
+    fn reseal(&mut self, entry: EntryId, reseal: Reseal) -> Result<[u8; 32], EscrowError> {
+        let escrow = self.trust.escrow();
+        let row = self.stored(entry)?;
+        (row.format, row.session) = (seal::FORMAT, reseal.session);
+        (row.nonce, row.ciphertext) = (reseal.sealed.nonce, reseal.sealed.ciphertext);
+        (row.tag_key, row.tag) = (reseal.tag_key, reseal.tag.to_vec());
+        let digest = row.digest(&escrow);
+        self.resealed.insert(entry);
+        Ok(digest)
     }
 
     /// A row of the store, if it is what its events made it: nothing is signed on top of what somebody else wrote.

@@ -10,7 +10,7 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use crate::{EscrowError, keyfile};
+use crate::{EscrowError, Role, keyfile};
 
 /// Who signs: an Ed25519 public key (RFC 8032), shown as hex.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +25,11 @@ impl WriterId {
     /// The public key.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// Whether signatures of this key mean anything: it is a point on the curve, and not a weak one.
+    pub(crate) fn can_sign(&self) -> bool {
+        VerifyingKey::from_bytes(&self.0).is_ok_and(|key| !key.is_weak())
     }
 
     /// Whether the writer signed `message` (strict verification: no weak keys, no second form of a signature).
@@ -94,7 +99,7 @@ impl KeyPair {
         let public = self.public();
         // Room for all of it at once: a buffer that grows leaves unwiped copies behind.
         let mut text = Zeroizing::new(String::with_capacity(1024));
-        for part in ["# oathburn ", role.word(), " 1\n"] {
+        for part in ["# oathburn ", role.as_str(), " 1\n"] {
             text.push_str(part);
         }
         text.push_str("# Keep this file secret. Whoever has it can act as its owner.\n");
@@ -110,7 +115,7 @@ impl KeyPair {
     /// Reads what [`Self::to_text`] wrote; `None` for anything else.
     fn from_text(text: &str, role: Role) -> Option<Self> {
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        if lines.next()? != format!("# oathburn {} 1", role.word()) {
+        if lines.next()? != format!("# oathburn {} 1", role.as_str()) {
             return None;
         }
         let (mut identity, mut signing) = (None, None);
@@ -133,28 +138,13 @@ impl KeyPair {
     }
 }
 
-/// Whose file.
-#[derive(Clone, Copy)]
-enum Role {
-    Officer,
-    Station,
-}
-
-impl Role {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Officer => "officer",
-            Self::Station => "station",
-        }
-    }
-
-    fn foreign(self, path: &Path) -> EscrowError {
-        let role = match self {
-            Self::Officer => "an officer",
-            Self::Station => "a station",
-        };
-        EscrowError::NotKeyFile { path: path.into(), role }
-    }
+/// The file is not the one of somebody in this role.
+fn foreign(role: Role, path: &Path) -> EscrowError {
+    let role = match role {
+        Role::Officer => "an officer",
+        Role::Station => "a station",
+    };
+    EscrowError::NotKeyFile { path: path.into(), role }
 }
 
 /// Somebody who may open the escrow.
@@ -189,8 +179,8 @@ impl Officer {
             let passphrase = passphrase.ok_or_else(|| EscrowError::KeyFileLocked { path: path.into() })?;
             bytes = keyfile::unlock(&bytes, passphrase, path)?;
         }
-        let text = std::str::from_utf8(&bytes).map_err(|_| Role::Officer.foreign(path))?;
-        KeyPair::from_text(text, Role::Officer).map(Self).ok_or_else(|| Role::Officer.foreign(path))
+        let text = std::str::from_utf8(&bytes).map_err(|_| foreign(Role::Officer, path))?;
+        KeyPair::from_text(text, Role::Officer).map(Self).ok_or_else(|| foreign(Role::Officer, path))
     }
 
     /// The public half.
@@ -241,8 +231,8 @@ impl StationKey {
 
     fn load(path: &Path) -> Result<Self, EscrowError> {
         let bytes = keyfile::read(path)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| Role::Station.foreign(path))?;
-        KeyPair::from_text(text, Role::Station).map(Self).ok_or_else(|| Role::Station.foreign(path))
+        let text = std::str::from_utf8(&bytes).map_err(|_| foreign(Role::Station, path))?;
+        KeyPair::from_text(text, Role::Station).map(Self).ok_or_else(|| foreign(Role::Station, path))
     }
 
     /// The public half.

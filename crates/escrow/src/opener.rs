@@ -160,6 +160,9 @@ pub(crate) fn verify_history(
         if projection.apply(&happening).is_err() || projection.revision != touch.revision {
             return Err(damaged(&row.id, "its events do not follow each other"));
         }
+        if touch.digest.is_some() != kind.seals() {
+            return Err(damaged(&row.id, "an event of it says what only a sealing can say"));
+        }
         signed = touch.digest.as_ref().or(signed);
     }
     if signed.map(Vec::as_slice) != Some(&row.digest(&trust.escrow())) {

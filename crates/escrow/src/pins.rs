@@ -194,8 +194,8 @@ mod tests {
     use oathburn_oath::{Remedy, UnixTime};
 
     use super::*;
-    use crate::Officer;
-    use crate::roster::{Member, Roster};
+    use crate::roster::Roster;
+    use crate::{Member, Officer};
 
     fn rosters(escrow: EscrowId) -> [Trust; 2] {
         let officer = Officer::generate().unwrap();

@@ -1,7 +1,5 @@
 //! The roster: who may open, who may burn; each version signed by an officer of the version before.
 
-use std::str::FromStr;
-
 use data_encoding::HEXLOWER;
 use oathburn_oath::UnixTime;
 use serde::{Deserialize, Serialize};
@@ -9,15 +7,17 @@ use serde::{Deserialize, Serialize};
 use crate::canon::Canon;
 use crate::keys::KeyPair;
 use crate::store::RosterRow;
-use crate::{EscrowError, EscrowId, EventKind, PublicKeys, WriterId};
+use crate::{EscrowError, EscrowId, EventKind, Member, PublicKeys, WriterId, wrap};
 
-/// An officer or a station on the roster.
+/// Where the chain of somebody ends who was taken off the roster: what that key signs from then on counts for nothing,
+/// under whatever version of the roster it says it was signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// A name for people; nothing depends on it.
-    pub label: String,
-    /// The public keys.
-    pub keys: PublicKeys,
+pub(crate) struct Closing {
+    pub(crate) writer: WriterId,
+    /// The last event; 0 when nothing was ever signed.
+    pub(crate) sequence: i64,
+    /// The hash of that event.
+    pub(crate) hash: [u8; 32],
 }
 
 /// One version of the roster, its signature verified.
@@ -33,6 +33,8 @@ pub struct Roster {
     pub officers: Vec<Member>,
     /// Which machines may seal and sign.
     pub stations: Vec<Member>,
+    /// The chains of those who are not on it any more, but were on the version before.
+    pub(crate) closed: Vec<Closing>,
     /// The digest of body and signer, which the next version, its event and pins name.
     pub(crate) hash: [u8; 32],
 }
@@ -49,6 +51,34 @@ struct Body {
     signed_at: u64,
     officers: Vec<BodyMember>,
     stations: Vec<BodyMember>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    closed: Vec<BodyClosing>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BodyClosing {
+    writer: String,
+    sequence: u64,
+    hash: String,
+}
+
+impl BodyClosing {
+    fn new(closing: &Closing) -> Self {
+        Self {
+            writer: closing.writer.to_string(),
+            sequence: closing.sequence.try_into().unwrap_or(0),
+            hash: HEXLOWER.encode(&closing.hash),
+        }
+    }
+
+    fn read(self) -> Option<Closing> {
+        Some(Closing {
+            writer: WriterId::from_slice(&HEXLOWER.decode(self.writer.as_bytes()).ok()?)?,
+            sequence: self.sequence.try_into().ok()?,
+            hash: HEXLOWER.decode(self.hash.as_bytes()).ok()?.try_into().ok()?,
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,7 +99,7 @@ impl BodyMember {
     }
 
     fn read(self) -> Option<Member> {
-        age::x25519::Recipient::from_str(&self.recipient).ok()?;
+        wrap::recipient(&self.recipient)?;
         let writer = WriterId::from_slice(&HEXLOWER.decode(self.writer.as_bytes()).ok()?)?;
         Some(Member { label: self.label, keys: PublicKeys { recipient: self.recipient, writer } })
     }
@@ -80,13 +110,25 @@ fn digest(body: &str, signer: &[u8]) -> [u8; 32] {
 }
 
 impl Roster {
-    /// Signs a version of the roster. `previous` is the hash of the version before.
+    /// Signs a version of the roster that closes no chain. `previous` is the version before.
     pub(crate) fn sign(
         escrow: EscrowId,
         previous: Option<&Self>,
         signed_at: UnixTime,
         officers: &[Member],
         stations: &[Member],
+        signer: &KeyPair,
+    ) -> (Self, RosterRow) {
+        Self::sign_closing(escrow, previous, signed_at, [officers, stations], Vec::new(), signer)
+    }
+
+    /// Signs a version of the roster, with officers and stations, and the ends of chains.
+    pub(crate) fn sign_closing(
+        escrow: EscrowId,
+        previous: Option<&Self>,
+        signed_at: UnixTime,
+        [officers, stations]: [&[Member]; 2],
+        closed: Vec<Closing>,
         signer: &KeyPair,
     ) -> (Self, RosterRow) {
         let version = previous.map_or(0, |roster| roster.version) + 1;
@@ -98,6 +140,7 @@ impl Roster {
             signed_at: signed_at.seconds(),
             officers: officers.iter().map(BodyMember::new).collect(),
             stations: stations.iter().map(BodyMember::new).collect(),
+            closed: closed.iter().map(BodyClosing::new).collect(),
         })
         .expect("texts and numbers are JSON");
         let writer = signer.writer();
@@ -108,9 +151,8 @@ impl Roster {
             signature: signer.sign(&hash).to_vec(),
             body,
         };
-        let roster =
-            Self { escrow, version, signed_at, officers: officers.to_vec(), stations: stations.to_vec(), hash };
-        (roster, row)
+        let (officers, stations) = (officers.to_vec(), stations.to_vec());
+        (Self { escrow, version, signed_at, officers, stations, closed, hash }, row)
     }
 
     /// Reads a version and verifies that an officer of the version before signed it (of version 1: one of its own).
@@ -130,6 +172,7 @@ impl Roster {
             signed_at: UnixTime::new(body.signed_at),
             officers: read(body.officers)?,
             stations: read(body.stations)?,
+            closed: body.closed.into_iter().map(BodyClosing::read).collect::<Option<_>>()?,
             hash: digest(&row.body, &row.signer),
         };
         let signer = WriterId::from_slice(&row.signer)?;
@@ -195,10 +238,30 @@ impl Trust {
         &self.rosters
     }
 
-    /// Whether a writer could sign this kind of event under a version of the roster.
-    pub(crate) fn entitles(&self, writer: &WriterId, version: i64, kind: EventKind) -> bool {
-        let roster = u64::try_from(version).ok().and_then(|version| self.version(version));
-        roster.is_some_and(|roster| roster.is_officer(writer) || (roster.is_station(writer) && !kind.is_for_officers()))
+    /// Whether a writer could sign this kind of event under a version of the roster, at this place of the chain.
+    pub(crate) fn entitles(&self, writer: &WriterId, version: i64, sequence: i64, kind: EventKind) -> bool {
+        let Some(roster) = u64::try_from(version).ok().and_then(|version| self.version(version)) else { return false };
+        let may = roster.is_officer(writer) || (roster.is_station(writer) && !kind.is_for_officers());
+        may && self.closing(writer, roster.version).is_none_or(|closing| sequence <= closing.sequence)
+    }
+
+    /// The end of a writer's chain, as the first version after this one says it that took the writer off.
+    fn closing(&self, writer: &WriterId, version: u64) -> Option<&Closing> {
+        let later = self.rosters.iter().skip_while(|roster| roster.version <= version);
+        later.flat_map(|roster| &roster.closed).find(|closing| closing.writer == *writer)
+    }
+
+    /// The hash that the event at this place of a chain must have, if a version of the roster says it.
+    pub(crate) fn closed_at(&self, writer: &WriterId, sequence: i64) -> Option<&[u8; 32]> {
+        let all = self.rosters.iter().flat_map(|roster| &roster.closed);
+        all.filter(|closing| closing.writer == *writer && closing.sequence == sequence)
+            .map(|closing| &closing.hash)
+            .next()
+    }
+
+    /// All ends of chains, with the version of the roster that says them.
+    pub(crate) fn closings(&self) -> impl Iterator<Item = (u64, &Closing)> {
+        self.rosters.iter().flat_map(|roster| roster.closed.iter().map(|closing| (roster.version, closing)))
     }
 
     /// The latest label of a writer.
@@ -236,11 +299,11 @@ mod tests {
         let (alice, bob) = (alice.keys().writer(), bob.keys().writer());
         assert!(!trust.latest().is_officer(&alice) && trust.latest().is_officer(&bob));
         assert_eq!(trust.label(&alice), Some("alice"));
-        assert!(trust.entitles(&alice, 2, EventKind::Revealed));
-        assert!(!trust.entitles(&alice, 3, EventKind::Revealed));
-        assert!(!trust.entitles(&bob, 1, EventKind::Reserved));
-        assert!(!trust.entitles(&bob, 0, EventKind::Reserved) && !trust.entitles(&bob, -1, EventKind::Reserved));
-        assert!(!trust.entitles(&bob, 4, EventKind::Reserved));
+        assert!(trust.entitles(&alice, 2, 1, EventKind::Revealed));
+        assert!(!trust.entitles(&alice, 3, 1, EventKind::Revealed));
+        assert!(!trust.entitles(&bob, 1, 1, EventKind::Reserved));
+        assert!(!trust.entitles(&bob, 0, 1, EventKind::Reserved) && !trust.entitles(&bob, -1, 1, EventKind::Reserved));
+        assert!(!trust.entitles(&bob, 4, 1, EventKind::Reserved));
     }
 
     #[test]
@@ -290,8 +353,8 @@ mod tests {
         let trust = Trust::founded(roster);
         for kind in EventKind::ALL {
             let expected = !kind.is_for_officers();
-            assert_eq!(trust.entitles(&station.keys().writer(), 1, *kind), expected, "{kind}");
-            assert!(trust.entitles(&officer.keys().writer(), 1, *kind));
+            assert_eq!(trust.entitles(&station.keys().writer(), 1, 1, *kind), expected, "{kind}");
+            assert!(trust.entitles(&officer.keys().writer(), 1, 1, *kind));
         }
     }
 }

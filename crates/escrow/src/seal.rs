@@ -26,6 +26,7 @@ pub(crate) struct Sealer {
 }
 
 /// What of a row is sealed or belongs to the seal.
+#[derive(Clone)]
 pub(crate) struct Sealed {
     pub(crate) nonce: Vec<u8>,
     pub(crate) ciphertext: Vec<u8>,
@@ -60,6 +61,7 @@ impl Sealer {
             roster: self.roster.try_into().unwrap_or(i64::MAX),
             created_at,
             wrap: self.wrap.clone(),
+            writer_number: 0,
             writer: Vec::new(),
             sequence: 0,
         }
@@ -67,12 +69,21 @@ impl Sealer {
 
     /// Seals a seed for one entry.
     pub(crate) fn seal(&self, entry: &EntryId, reservation: &Reservation<'_>) -> Result<Sealed, EscrowError> {
+        let record = reservation.record;
+        self.seal_plaintext(entry, &encode(&record.seed, &record.identity, &record.params, reservation.origin))
+    }
+
+    /// Seals what came out of another seal of the same entry.
+    pub(crate) fn seal_again(&self, entry: &EntryId, opened: &Opened) -> Result<Sealed, EscrowError> {
+        self.seal_plaintext(entry, &encode(&opened.seed, &opened.identity, &opened.params, opened.origin))
+    }
+
+    fn seal_plaintext(&self, entry: &EntryId, plaintext: &[u8]) -> Result<Sealed, EscrowError> {
         let mut nonce = [0; 24];
         getrandom::fill(&mut nonce).map_err(|_| EscrowError::Random)?;
-        let plaintext = encode(reservation);
         let aad = associated_data(FORMAT, &self.escrow, entry.as_bytes(), self.id.as_bytes());
         let ciphertext = cipher(&self.key)
-            .encrypt(&XNonce::from(nonce), Payload { msg: &plaintext, aad: &aad })
+            .encrypt(&XNonce::from(nonce), Payload { msg: plaintext, aad: &aad })
             .expect("a few hundred bytes are below the cipher's limit");
         Ok(Sealed { nonce: nonce.to_vec(), ciphertext })
     }
@@ -184,27 +195,26 @@ const EVENT_BASED: u8 = 2;
 /// The plaintext: the version; the seed's length and the seed in a field of fixed size, so that the length
 /// of a ciphertext tells nothing about the seed; the texts, each behind its length; then numbers: algorithm, digits,
 /// the time step in four bytes (version 1) or the counter in eight (version 2), origin.
-fn encode(reservation: &Reservation<'_>) -> Zeroizing<Vec<u8>> {
-    let record = reservation.record;
-    let seed = record.seed.expose();
+fn encode(seed: &Seed, identity: &TokenIdentity, params: &Params, origin: Origin) -> Zeroizing<Vec<u8>> {
+    let seed = seed.expose();
     // Room for the longest: a buffer that grows leaves unwiped copies behind.
     let mut out = Zeroizing::new(Vec::with_capacity(2 + Seed::MAX_LEN + 3 * 256 + 11));
     let byte = |len: usize| u8::try_from(len).expect("seeds, families, serials and slots are shorter than 256 bytes");
-    let version = if record.params.step().is_some() { TIME_BASED } else { EVENT_BASED };
+    let version = if params.step().is_some() { TIME_BASED } else { EVENT_BASED };
     out.extend([version, byte(seed.len())]);
     out.extend(seed);
     out.resize(2 + Seed::MAX_LEN, 0);
-    let slot = record.identity.slot.to_string();
-    for text in [record.identity.family.as_str(), record.identity.serial.as_str(), &slot] {
+    let slot = identity.slot.to_string();
+    for text in [identity.family.as_str(), identity.serial.as_str(), &slot] {
         out.push(byte(text.len()));
         out.extend(text.as_bytes());
     }
-    out.extend([algorithm_number(record.params.algorithm()), record.params.digits().get()]);
-    match &record.params {
+    out.extend([algorithm_number(params.algorithm()), params.digits().get()]);
+    match params {
         Params::Totp(params) => out.extend(params.step.seconds().to_be_bytes()),
         Params::Hotp(params) => out.extend(params.counter.to_be_bytes()),
     }
-    out.push(origin_number(reservation.origin));
+    out.push(origin_number(origin));
     out
 }
 
@@ -278,6 +288,10 @@ mod tests {
             upn: None,
             issuer: None,
         }
+    }
+
+    fn encoded(record: &TokenRecord, origin: Origin) -> Zeroizing<Vec<u8>> {
+        encode(&record.seed, &record.identity, &record.params, origin)
     }
 
     fn sealed(sealer: &Sealer, entry: EntryId, record: &TokenRecord) -> EntryRow {
@@ -374,7 +388,7 @@ mod tests {
     fn plaintexts_of_one_token_are_equally_long() {
         let len = |seed: &[u8]| {
             let record = record(seed);
-            encode(&Reservation { record: &record, origin: Origin::Given, batch: None }).len()
+            encoded(&record, Origin::Given).len()
         };
         assert_eq!(len(&[1]), len(&[1; 128]));
     }
@@ -382,7 +396,7 @@ mod tests {
     #[test]
     fn plaintexts_that_nobody_wrote_are_refused() {
         let record = record(b"12345678901234567890");
-        let good = encode(&Reservation { record: &record, origin: Origin::Generated, batch: None });
+        let good = encoded(&record, Origin::Generated);
         assert!(decode(&good).is_some());
         for len in 0..good.len() {
             assert!(decode(&good[..len]).is_none(), "{len}");
@@ -402,7 +416,7 @@ mod tests {
             let mut record = record(b"12345678901234567890");
             let hotp = HotpParams { algorithm: Algorithm::Sha1, digits: Digits::SIX, counter };
             record.params = hotp.into();
-            let text = encode(&Reservation { record: &record, origin: Origin::Imported, batch: None });
+            let text = encoded(&record, Origin::Imported);
             assert_eq!(decode(&text).unwrap().params, hotp.into());
             assert!((0..text.len()).all(|len| decode(&text[..len]).is_none()));
             let mut expected = [&[2, 20], b"12345678901234567890".as_slice(), &[0; 108]].concat();
@@ -417,7 +431,7 @@ mod tests {
     #[test]
     fn the_plaintext_of_version_1_stays() {
         let record = record(b"12345678901234567890");
-        let text = encode(&Reservation { record: &record, origin: Origin::Again, batch: None });
+        let text = encoded(&record, Origin::Again);
         let mut expected = [&[1, 20], b"12345678901234567890".as_slice(), &[0; 108]].concat();
         expected.extend(b"\x06molto2\x07M-00012\x08ACME:bob\x03\x08\x00\x00\x00\x3c\x03");
         assert_eq!(text.as_slice(), expected);

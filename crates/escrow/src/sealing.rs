@@ -60,7 +60,11 @@ impl Escrow {
                 rows.push(sealing.row(reservation, time)?);
             }
             let ids = rows.iter().filter_map(|row| EntryId::from_slice(&row.id)).collect();
-            let committed = inner.commit(trust, inner.station.keys(), &mut |_| {
+            let committed = inner.commit(trust, inner.station.keys(), &mut |view| {
+                if sealing.stored && view.session(sealing.sealer.id().as_bytes())?.is_none() {
+                    // An officer has merged it with others meanwhile: another one is begun.
+                    return Err(EscrowError::RosterUnsteady);
+                }
                 let mut draft = Draft { entries: rows.clone(), ..Draft::default() };
                 if !sealing.stored {
                     let session = sealing.sealer.row(time);
@@ -271,6 +275,7 @@ fn births(trust: &Trust, mut event: EventDraft, rows: &[EntryRow], reservations:
         event.touched.push(TouchDraft {
             entry,
             digest: Some(row.digest(&trust.escrow())),
+            reseal: None,
             facts: Facts::new()
                 .with("family", row.family.as_str())
                 .with("serial", row.serial.as_str())

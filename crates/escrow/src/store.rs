@@ -51,6 +51,14 @@ pub(crate) trait View {
     fn entries_between(&self, low: &[u8], high: &[u8], limit: usize) -> Result<Vec<EntryRow>, EscrowError>;
     /// The seals alone, of entries in any state, in the order of their places.
     fn seals(&self, after: i64, limit: usize) -> Result<Vec<SealRow>, EscrowError>;
+    /// The seals of one session, in the order of their places.
+    fn seals_of(&self, session: &[u8], after: i64, limit: usize) -> Result<Vec<SealRow>, EscrowError>;
+    /// How many entries each session has that has any.
+    fn session_sizes(&self) -> Result<Vec<(Vec<u8>, u64)>, EscrowError>;
+    /// The sessions with entries that are tagged under another key than this one.
+    fn sessions_tagged_otherwise(&self, tag_key: i64) -> Result<Vec<Vec<u8>>, EscrowError>;
+    /// Whether an entry is tagged under this key.
+    fn is_tag_key_used(&self, tag_key: i64) -> Result<bool, EscrowError>;
     fn entries_tagged(&self, tag_key: i64, tag: &[u8]) -> Result<Vec<EntryRow>, EscrowError>;
     fn event(&self, writer: &[u8], sequence: i64) -> Result<Option<EventRow>, EscrowError>;
     /// The event at a place, by the writer's number in this store.
@@ -95,7 +103,9 @@ pub(crate) struct WrapRow {
     pub(crate) roster: i64,
     pub(crate) created_at: i64,
     pub(crate) wrap: Vec<u8>,
-    /// The public key of the writer of the event that signed it; empty when there is none.
+    /// The number in this store of the writer of the event that signed it; 0 before it is written.
+    pub(crate) writer_number: i64,
+    /// The public key of that writer; empty when there is none.
     pub(crate) writer: Vec<u8>,
     pub(crate) sequence: i64,
 }
@@ -292,7 +302,15 @@ pub(crate) struct Commit {
     pub(crate) rosters: Vec<RosterRow>,
     pub(crate) duplicate_keys: Vec<WrapRow>,
     pub(crate) sessions: Vec<WrapRow>,
+    /// Those that are there already, wrapped anew.
+    pub(crate) rewrapped_keys: Vec<WrapRow>,
+    pub(crate) rewrapped_sessions: Vec<WrapRow>,
+    /// The ids of those that go. Nothing refers to them any more.
+    pub(crate) dropped_keys: Vec<Vec<u8>>,
+    pub(crate) dropped_sessions: Vec<Vec<u8>>,
     pub(crate) new_entries: Vec<EntryRow>,
+    /// Entries that have another seal, and whose projections may have changed.
+    pub(crate) resealed_entries: Vec<EntryRow>,
     /// Entries whose projections changed.
     pub(crate) changed_entries: Vec<EntryRow>,
     pub(crate) events: Vec<EventRow>,

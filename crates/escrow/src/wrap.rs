@@ -17,6 +17,12 @@ pub(crate) fn generate() -> Result<Key, EscrowError> {
     Ok(key)
 }
 
+/// The age recipient that a text names; `None` for any other text.
+pub(crate) fn recipient(text: &str) -> Option<Box<dyn age::Recipient>> {
+    let recipient = age::x25519::Recipient::from_str(text).ok()?;
+    Some(Box::new(recipient))
+}
+
 /// Wraps a key to age recipients, of whom each can unwrap it. `what` names the key in errors.
 pub(crate) fn wrap<'a>(
     key: &Key,
@@ -24,11 +30,9 @@ pub(crate) fn wrap<'a>(
     what: &'static str,
 ) -> Result<Vec<u8>, EscrowError> {
     let refused = || EscrowError::NotWrapped { key: what };
-    let recipients: Vec<age::x25519::Recipient> = recipients
-        .into_iter()
-        .map(|text| age::x25519::Recipient::from_str(text).map_err(|_| refused()))
-        .collect::<Result<_, _>>()?;
-    let encryptor = age::Encryptor::with_recipients(recipients.iter().map(|one| one as _)).map_err(|_| refused())?;
+    let recipients: Vec<_> = recipients.into_iter().map(recipient).collect::<Option<_>>().ok_or_else(refused)?;
+    let recipients = recipients.iter().map(|one| &**one as &dyn age::Recipient);
+    let encryptor = age::Encryptor::with_recipients(recipients).map_err(|_| refused())?;
     let mut wrapped = Vec::new();
     let mut writer = encryptor.wrap_output(&mut wrapped).map_err(|_| refused())?;
     std::io::Write::write_all(&mut writer, key.as_slice()).map_err(|_| refused())?;

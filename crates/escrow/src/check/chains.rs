@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use data_encoding::HEXLOWER;
 
 use super::{event_finding, finding};
-use crate::audit::{self, Verified, WrapTable};
+use crate::audit::{self, DUPLICATE_KEYS, SESSIONS, Verified, WrapTable};
 use crate::escrow::PAGE;
 use crate::roster::Trust;
 use crate::store::{ChainHead, EventRow, View, WrapRow};
@@ -16,15 +16,26 @@ pub(super) struct Chains {
     escrow: EscrowId,
     created_at: Option<i64>,
     rosters: HashMap<i64, String>,
-    wraps: HashMap<(EventKind, Vec<u8>), Signed>,
+    wraps: HashMap<(&'static str, Vec<u8>), Wraps>,
     /// The numbers of writers who signed something.
     writers: HashSet<i64>,
 }
 
+/// What events say of one wrapped key.
+#[derive(Default)]
+struct Wraps {
+    /// A key is wrapped anew for another roster: the one that counts is that of the latest.
+    signed: Vec<Signed>,
+    dropped: bool,
+}
+
 /// What an event says of a wrapped key.
-pub(super) struct Signed {
-    digest: String,
-    writer: Vec<u8>,
+struct Signed {
+    /// The version of the roster to which it was wrapped.
+    roster: i64,
+    digest: [u8; 32],
+    /// The number of the event's writer.
+    writer: i64,
     sequence: i64,
 }
 
@@ -45,14 +56,26 @@ impl Chains {
             writers: HashSet::new(),
         };
         let mut link = Link { writer: i64::MIN, head: ChainHead::default(), roster: 0 };
+        let mut reached = HashMap::new();
         let mut after = (i64::MIN, i64::MIN);
         loop {
             let page = view.events(&EventFilter::default(), after, PAGE)?;
-            let Some(last) = page.last() else { return Ok(chains) };
+            let Some(last) = page.last() else {
+                check_closings(trust, &reached, report);
+                return Ok(chains);
+            };
             after = (last.writer_number, last.sequence);
             for event in &page {
                 report.events += 1;
                 link.follow(event, report);
+                if let Some(writer) = WriterId::from_slice(&event.writer) {
+                    let expected = trust.closed_at(&writer, event.sequence);
+                    if expected.is_some_and(|hash| event.hash != hash) {
+                        let problem = "it is not the one at which the roster closed the chain";
+                        report.findings.push(finding_of(event, problem));
+                    }
+                    reached.insert(writer, event.sequence);
+                }
                 match audit::verify(trust, event) {
                     Ok(verified) => chains.learn(event, &verified),
                     Err(problem) => report.findings.push(finding_of(event, problem)),
@@ -69,12 +92,21 @@ impl Chains {
             EventKind::RosterSigned => {
                 self.rosters.insert(verified.facts.number("version").unwrap_or(0), text("hash"));
             }
-            EventKind::SessionCreated | EventKind::DuplicateKeyWrapped => {
-                let id = HEXLOWER.decode(text("key").as_bytes()).unwrap_or_default();
-                let signed = Signed { digest: text("digest"), writer: event.writer.clone(), sequence: event.sequence };
-                self.wraps.insert((verified.kind, id), signed);
-            }
             _ => {}
+        }
+        for table in [SESSIONS, DUPLICATE_KEYS] {
+            if [table.kind, table.again].contains(&verified.kind) {
+                let id = HEXLOWER.decode(text("key").as_bytes()).unwrap_or_default();
+                let digest = HEXLOWER.decode(text("digest").as_bytes()).ok().and_then(|digest| digest.try_into().ok());
+                let roster = audit::wrapped_for(event, &verified.facts);
+                let (writer, sequence) = (event.writer_number, event.sequence);
+                let signed = Signed { roster, digest: digest.unwrap_or_default(), writer, sequence };
+                self.wraps.entry((table.table, id)).or_default().signed.push(signed);
+            } else if verified.kind == table.dropped {
+                for id in audit::dropped(&verified.facts) {
+                    self.wraps.entry((table.table, id)).or_default().dropped = true;
+                }
+            }
         }
     }
 
@@ -93,27 +125,50 @@ impl Chains {
         self.writers.contains(&writer)
     }
 
-    /// The wrapped keys of a table that events tell of.
-    pub(super) fn wraps(&self, table: WrapTable) -> impl Iterator<Item = (&Vec<u8>, &Signed)> {
-        self.wraps.iter().filter(move |((kind, _), _)| *kind == table.kind).map(|((_, id), signed)| (id, signed))
+    /// The ids of the wrapped keys of a table that there must be.
+    pub(super) fn wraps(&self, table: WrapTable) -> impl Iterator<Item = &Vec<u8>> {
+        let of_table = self.wraps.iter().filter(move |((name, _), _)| *name == table.table);
+        of_table.filter(|(_, wraps)| !wraps.dropped).map(|((_, id), _)| id)
     }
 
     /// What is wrong with a wrapped key, if anything is.
     pub(super) fn wrap_finding(&self, table: WrapTable, row: &WrapRow) -> Option<Finding> {
         let found = |column, problem: &str| Some(finding(table.table, row.name(), column, problem));
-        let Some(signed) = self.wraps.get(&(table.kind, row.id.clone())) else {
+        let Some(wraps) = self.wraps.get(&(table.table, row.id.clone())) else {
             return found(None, "no event tells of it");
         };
-        if signed.digest != HEXLOWER.encode(&row.digest(table.domain, &self.escrow)) {
-            return found(None, "it is not what its event signed");
+        if wraps.dropped {
+            return found(None, "it was deleted, as an event tells, and is back");
         }
-        if signed.writer != row.writer {
+        let digest = row.digest(table.domain, &self.escrow);
+        let Some(signed) = wraps.signed.iter().max_by_key(|signed| signed.roster) else {
+            return found(None, "no event tells of it");
+        };
+        if signed.digest != digest {
+            let older = wraps.signed.iter().any(|signed| signed.digest == digest);
+            let problem =
+                if older { "an older wrap of the key was put back" } else { "it is not what its event signed" };
+            return found(None, problem);
+        }
+        if signed.writer != row.writer_number {
             return found(Some("writer"), "its event was signed by another writer");
         }
         if signed.sequence != row.sequence {
             return found(Some("sequence"), "its event has another place in the chain");
         }
         None
+    }
+}
+
+/// The chains of those who were taken off the roster must reach as far as the roster says.
+fn check_closings(trust: &Trust, reached: &HashMap<WriterId, i64>, report: &mut CheckReport) {
+    for (version, closing) in trust.closings() {
+        let last = reached.get(&closing.writer).copied().unwrap_or(0);
+        if let (true, Ok(sequence)) = (last < closing.sequence, u64::try_from(last + 1)) {
+            let id = EventId { writer: closing.writer, sequence };
+            let problem = format!("it is missing: version {version} of the roster knows the chain longer");
+            report.findings.push(event_finding(id, problem));
+        }
     }
 }
 

@@ -116,6 +116,10 @@ fn compare(trust: &Trust, row: &EntryRow, mut touches: Vec<TouchRow>) -> Vec<Fin
             findings.push(entry_finding(&row.id, None, problem));
             projection.revision = touch.revision;
         }
+        if touch.digest.is_some() != kind.seals() {
+            let problem = format!("the event {kind} says what only a sealing can say");
+            findings.push(entry_finding(&row.id, None, problem));
+        }
         signed = touch.digest.clone().or(signed);
     }
     match signed {

@@ -3,10 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::{EntryId, EntryState, EscrowError, EscrowId};
+use crate::{EntryId, EntryState, EscrowError, EscrowId, Role};
 
 oathburn_oath::variants! {
-    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder PinUnreadable PinIo StationNotApproved OfficerUnknown NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous WrongState FactRefused TagRefused Random RosterUnsteady
+    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder PinUnreadable PinIo StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous WrongState FactRefused TagRefused Random RosterUnsteady
 }
 
 impl EscrowError {
@@ -49,6 +49,14 @@ impl EscrowError {
             Self::PinIo { action: "read", path, source: source() },
             Self::StationNotApproved { escrow },
             Self::OfficerUnknown { escrow },
+            Self::LineRefused { problem: "it is cut" },
+            Self::LabelRefused { label: String::new() },
+            Self::MemberUnknown { role: Role::Officer, name: "bob".into() },
+            Self::MemberAmbiguous { name: "bob".into() },
+            Self::MemberMixed { label: "bob".into() },
+            Self::LastOfficer,
+            Self::OwnRemoval,
+            Self::RosterChanged { version: 2 },
             Self::NotWrapped { key: "session key" },
             Self::SealBroken { entry },
             Self::SealDiffers { entry, column: "serial" },

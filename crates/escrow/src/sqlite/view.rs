@@ -25,7 +25,7 @@ const ENTRY_COLUMNS: &str = "id, family, serial, slot, algorithm, digits, time_s
     counter";
 const EVENT_SELECT: &str = "SELECT e.writer, w.key, e.sequence, e.previous, e.roster, e.time, e.uid, e.host, \
     e.operator, e.kind, e.facts, e.reason, e.hash, e.signature FROM events e LEFT JOIN writers w ON w.id = e.writer";
-const SESSION_SELECT: &str = "SELECT s.id, s.roster, s.created_at, s.wrap, w.key, s.sequence \
+const SESSION_SELECT: &str = "SELECT s.id, s.roster, s.created_at, s.wrap, w.key, s.sequence, s.writer \
     FROM sessions s LEFT JOIN writers w ON w.id = s.writer";
 
 /// A text; what is not UTF-8 was not written by us, and shows as what no signature covers.
@@ -57,6 +57,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<WrapRow> {
         wrap: row.get(3)?,
         writer: row.get::<_, Option<Vec<u8>>>(4)?.unwrap_or_default(),
         sequence: row.get(5)?,
+        writer_number: row.get(6)?,
     })
 }
 
@@ -68,6 +69,7 @@ fn duplicate_key(row: &Row<'_>) -> rusqlite::Result<WrapRow> {
         wrap: row.get(3)?,
         writer: row.get::<_, Option<Vec<u8>>>(4)?.unwrap_or_default(),
         sequence: row.get(5)?,
+        writer_number: row.get(6)?,
     })
 }
 
@@ -132,6 +134,17 @@ fn event(row: &Row<'_>) -> rusqlite::Result<EventRow> {
         hash: row.get(12)?,
         signature: row.get(13)?,
         touched: Vec::new(),
+    })
+}
+
+fn seal(row: &Row<'_>) -> rusqlite::Result<SealRow> {
+    Ok(SealRow {
+        place: row.get(0)?,
+        id: row.get(1)?,
+        format: row.get(2)?,
+        session: row.get(3)?,
+        nonce: row.get(4)?,
+        ciphertext: row.get(5)?,
     })
 }
 
@@ -270,7 +283,7 @@ impl View for SqliteView<'_> {
 
     fn duplicate_keys(&self) -> Result<Vec<WrapRow>, EscrowError> {
         self.list(
-            "SELECT d.id, d.roster, d.created_at, d.wrap, w.key, d.sequence
+            "SELECT d.id, d.roster, d.created_at, d.wrap, w.key, d.sequence, d.writer
              FROM duplicate_keys d LEFT JOIN writers w ON w.id = d.writer ORDER BY d.id",
             [],
             duplicate_key,
@@ -314,17 +327,33 @@ impl View for SqliteView<'_> {
             "SELECT rowid, id, format, session, nonce, ciphertext FROM entries NOT INDEXED
              WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
             params![after, rows(limit)],
-            |row| {
-                Ok(SealRow {
-                    place: row.get(0)?,
-                    id: row.get(1)?,
-                    format: row.get(2)?,
-                    session: row.get(3)?,
-                    nonce: row.get(4)?,
-                    ciphertext: row.get(5)?,
-                })
-            },
+            seal,
         )
+    }
+
+    fn seals_of(&self, session: &[u8], after: i64, limit: usize) -> Result<Vec<SealRow>, EscrowError> {
+        self.list(
+            "SELECT rowid, id, format, session, nonce, ciphertext FROM entries
+             WHERE session = ?1 AND rowid > ?2 ORDER BY rowid LIMIT ?3",
+            params![session, after, rows(limit)],
+            seal,
+        )
+    }
+
+    fn session_sizes(&self) -> Result<Vec<(Vec<u8>, u64)>, EscrowError> {
+        self.list("SELECT session, count(*) FROM entries GROUP BY session", [], |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)?.try_into().unwrap_or(0)))
+        })
+    }
+
+    fn sessions_tagged_otherwise(&self, tag_key: i64) -> Result<Vec<Vec<u8>>, EscrowError> {
+        self.list("SELECT DISTINCT session FROM entries WHERE tag_key <> ?1", [tag_key], |row| row.get(0))
+    }
+
+    fn is_tag_key_used(&self, tag_key: i64) -> Result<bool, EscrowError> {
+        let found =
+            self.one("SELECT 1 FROM entries WHERE tag_key = ?1 LIMIT 1", [tag_key], |row| row.get::<_, i64>(0))?;
+        Ok(found.is_some())
     }
 
     fn entries_tagged(&self, tag_key: i64, tag: &[u8]) -> Result<Vec<EntryRow>, EscrowError> {

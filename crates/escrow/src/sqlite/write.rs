@@ -1,5 +1,6 @@
 //! Writing the rows of one transaction.
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::store::{Commit, EntryRow, EventRow, WrapRow};
@@ -27,16 +28,45 @@ pub(super) fn write(connection: &Connection, commit: &Commit) -> rusqlite::Resul
     for key in &commit.duplicate_keys {
         write_duplicate_key(connection, key)?;
     }
+    for session in &commit.rewrapped_sessions {
+        rewrap(
+            connection,
+            "UPDATE sessions SET roster = ?2, wrap = ?3, writer = ?4, sequence = ?5 WHERE id = ?1",
+            session,
+        )?;
+    }
+    for key in &commit.rewrapped_keys {
+        rewrap(
+            connection,
+            "UPDATE duplicate_keys SET roster = ?2, wrap = ?3, writer = ?4, sequence = ?5 WHERE id = ?1",
+            key,
+        )?;
+    }
     for entry in &commit.new_entries {
         insert_entry(connection, entry)?;
     }
+    for entry in &commit.resealed_entries {
+        reseal_entry(connection, entry)?;
+        update_entry(connection, entry)?;
+    }
     for entry in &commit.changed_entries {
         update_entry(connection, entry)?;
+    }
+    for id in &commit.dropped_sessions {
+        connection.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute([id])?;
+    }
+    for id in &commit.dropped_keys {
+        connection.execute("DELETE FROM duplicate_keys WHERE id = ?1", [number(id)])?;
     }
     for event in &commit.events {
         write_event(connection, event)?;
     }
     Ok(())
+}
+
+/// The number of a duplicate key.
+fn number(id: &[u8]) -> i64 {
+    id.try_into().map_or(0, i64::from_be_bytes)
 }
 
 /// The number of a writer in this store; a new one at the first event.
@@ -50,12 +80,38 @@ fn writer_number(connection: &Connection, key: &[u8]) -> rusqlite::Result<i64> {
 }
 
 fn write_duplicate_key(connection: &Connection, key: &WrapRow) -> rusqlite::Result<()> {
-    let writer = writer_number(connection, &key.writer)?;
-    let number = key.id.as_slice().try_into().map_or(0, i64::from_be_bytes);
+    let (writer, number) = (writer_number(connection, &key.writer)?, number(&key.id));
     connection.execute(
         "INSERT INTO duplicate_keys (id, roster, created_at, wrap, writer, sequence) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![number, key.roster, key.created_at, key.wrap, writer, key.sequence],
     )?;
+    Ok(())
+}
+
+/// Writes another wrap of a key that is there.
+fn rewrap(connection: &Connection, sql: &str, row: &WrapRow) -> rusqlite::Result<()> {
+    let writer = writer_number(connection, &row.writer)?;
+    let id = if row.id.len() == 8 { Value::Integer(number(&row.id)) } else { Value::Blob(row.id.clone()) };
+    let changed = connection.prepare_cached(sql)?.execute(params![id, row.roster, row.wrap, writer, row.sequence])?;
+    if changed == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(changed)) }
+}
+
+/// Writes another seal of an entry.
+fn reseal_entry(connection: &Connection, entry: &EntryRow) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE entries SET format = ?2, session = ?3, nonce = ?4, ciphertext = ?5, tag_key = ?6, tag = ?7
+             WHERE id = ?1",
+        )?
+        .execute(params![
+            entry.id,
+            entry.format,
+            entry.session,
+            entry.nonce,
+            entry.ciphertext,
+            entry.tag_key,
+            entry.tag
+        ])?;
     Ok(())
 }
 
@@ -106,7 +162,7 @@ fn insert_entry(connection: &Connection, entry: &EntryRow) -> rusqlite::Result<(
     Ok(())
 }
 
-/// Writes the columns that events change; the others never do.
+/// Writes the columns that events change; the seal changes in [`reseal_entry`] alone, and nothing else ever does.
 fn update_entry(connection: &Connection, entry: &EntryRow) -> rusqlite::Result<()> {
     let mut update = connection.prepare_cached(
         "UPDATE entries SET state = ?2, model = ?3, upn = ?4, issuer = ?5, programmed_at = ?6, verified_at = ?7,
