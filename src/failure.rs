@@ -104,6 +104,12 @@ fn escrow_exit(error: &EscrowError) -> Exit {
         EscrowError::EntryUnknown { .. } | EscrowError::EntryAmbiguous { .. } | EscrowError::TagRefused { .. } => {
             Exit::Input
         }
+        EscrowError::LineRefused { .. }
+        | EscrowError::LabelRefused { .. }
+        | EscrowError::MemberUnknown { .. }
+        | EscrowError::MemberAmbiguous { .. }
+        | EscrowError::MemberMixed { .. } => Exit::Input,
+        EscrowError::LastOfficer | EscrowError::OwnRemoval => Exit::NotPermitted,
         EscrowError::UrlUnknown { .. } | EscrowError::UrlPassword => Exit::Usage,
         _ => Exit::Escrow,
     }

@@ -1,9 +1,13 @@
 //! `oathburn escrow …`
 
 mod check;
+mod compact;
 mod entries;
 mod init;
+mod members;
+mod officers;
 mod retire;
+mod stations;
 
 use clap::Subcommand;
 
@@ -18,6 +22,11 @@ pub(crate) enum Escrow {
     Show(entries::Show),
     Retire(retire::Retire),
     Check(check::Check),
+    Compact(compact::Compact),
+    #[command(subcommand)]
+    Officers(officers::Officers),
+    #[command(subcommand)]
+    Stations(stations::Stations),
     #[command(subcommand)]
     Audit(audit::Audit),
 }
@@ -30,6 +39,9 @@ impl Escrow {
             Self::Show(command) => command.run(context),
             Self::Retire(command) => command.run(context),
             Self::Check(command) => command.run(context),
+            Self::Compact(command) => command.run(context),
+            Self::Officers(command) => command.run(context),
+            Self::Stations(command) => command.run(context),
             Self::Audit(command) => command.run(context),
         }
     }

@@ -89,7 +89,7 @@ impl Custodian {
             Role::Officer => next.officers.push(new.clone()),
             Role::Station => next.stations.push(new.clone()),
         }
-        self.sign(&trust, next, new)
+        self.sign(&trust, &next, new)
     }
 
     /// Signs a version of the roster without a member, closes the chain of what that member signed, and begins another
@@ -122,15 +122,14 @@ impl Custodian {
         if member.keys.writer == self.officer.keys().writer() {
             return Err(EscrowError::OwnRemoval);
         }
-        self.sign(&trust, next, &member)
+        self.sign(&trust, &next, &member)
     }
 
     /// Signs and commits a successor of the roster in force, with the duplicate keys that go with it.
-    fn sign(&self, trust: &Trust, next: Successor, member: &Member) -> Result<RosterChange, EscrowError> {
+    fn sign(&self, trust: &Trust, next: &Successor, member: &Member) -> Result<RosterChange, EscrowError> {
         self.escrow.known(&self.officer)?;
         let time = self.escrow.now();
-        let committed =
-            self.escrow.commit(trust, self.officer.keys(), &mut |view| self.draft(view, trust, &next, time));
+        let committed = self.escrow.commit(trust, self.officer.keys(), &mut |view| self.draft(view, trust, next, time));
         // Somebody else may have been first: whoever was, that version is in force now.
         self.escrow.refresh()?;
         let roster = self.escrow.trust().latest().clone();

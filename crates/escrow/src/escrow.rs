@@ -132,6 +132,11 @@ impl Escrow {
         self.inner.trust().latest().clone()
     }
 
+    /// All versions of the roster, oldest first.
+    pub fn rosters(&self) -> Vec<Roster> {
+        self.inner.trust().rosters().to_vec()
+    }
+
     /// Whether this station may seal and note.
     pub fn is_approved(&self) -> bool {
         self.inner.trust().latest().is_station(&self.inner.station.keys().writer())

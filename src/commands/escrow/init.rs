@@ -22,6 +22,13 @@ use crate::prompt;
 /// that exists already is used. Nothing is ever overwritten.
 #[derive(Args, Debug)]
 pub(crate) struct Init {
+    #[command(flatten)]
+    file: IdentityFile,
+}
+
+/// How an officer's file is made, where there is none.
+#[derive(Args, Debug)]
+pub(crate) struct IdentityFile {
     /// Do not protect the officer's file with a passphrase
     #[arg(long, conflicts_with = "passphrase_file")]
     plain_identity: bool,
@@ -31,14 +38,7 @@ impl Init {
     pub(crate) fn run(self, context: &Context) -> Result {
         let (store, identity) = (context.store()?, context.identity());
         context.make_folder()?;
-        let made = !identity.try_exists().unwrap_or(false);
-        let officer = if made {
-            let officer = Officer::generate()?;
-            officer.create_file(&identity, self.passphrase(context)?.as_ref())?;
-            officer
-        } else {
-            context.officer()?
-        };
+        let (officer, made) = self.file.load_or_create(context)?;
         let station = context.station_key()?;
         let id = Escrow::init(&store, &officer, &station, &context.pins(), &context.writer(), &SystemClock);
         let id = id.inspect_err(|_| {
@@ -46,12 +46,6 @@ impl Init {
                 context.talk.warn(format_args!("the officer's file {} was made and stays", identity.display()));
             }
         })?;
-        if made && self.plain_identity {
-            context.talk.warn("whoever reads the officer's file reads every seed: keep it where only you can");
-        }
-        context
-            .talk
-            .say(format_args!("keep a copy of {} elsewhere: without it every seed is lost", identity.display()));
         let json = json!({
             "escrow": id.to_string(),
             "store": store.to_string(),
@@ -59,6 +53,24 @@ impl Init {
             "recipient": officer.public().recipient,
         });
         Ok(Outcome::new(json, format!("escrow {id}\nstore {store}\nofficer {}\n", identity.display())))
+    }
+}
+
+impl IdentityFile {
+    /// The officer's keys, and whether their file was made.
+    pub(crate) fn load_or_create(&self, context: &Context) -> std::result::Result<(Officer, bool), Failure> {
+        let identity = context.identity();
+        if identity.try_exists().unwrap_or(false) {
+            return Ok((context.officer()?, false));
+        }
+        let officer = Officer::generate()?;
+        officer.create_file(&identity, self.passphrase(context)?.as_ref())?;
+        if self.plain_identity {
+            context.talk.warn("whoever reads the officer's file reads every seed: keep it where only you can");
+        }
+        let file = identity.display();
+        context.talk.say(format_args!("keep a copy of {file} elsewhere: without it every seed is lost"));
+        Ok((officer, true))
     }
 
     fn passphrase(&self, context: &Context) -> std::result::Result<Option<SecretString>, Failure> {
