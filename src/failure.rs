@@ -74,9 +74,10 @@ impl From<ReaderError> for Failure {
     fn from(error: ReaderError) -> Self {
         let exit = match error {
             ReaderError::Interrupted => Exit::Interrupted,
-            ReaderError::ReaderAmbiguous { .. } | ReaderError::SelectorEmpty | ReaderError::StackMissing { .. } => {
-                Exit::Usage
-            }
+            ReaderError::ReaderAmbiguous { .. }
+            | ReaderError::SelectorEmpty
+            | ReaderError::ConnstringInvalid { .. }
+            | ReaderError::StackMissing { .. } => Exit::Usage,
             ReaderError::TokenProtocol { .. } => Exit::Refused,
             _ => Exit::NoToken,
         };

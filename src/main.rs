@@ -23,6 +23,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
+    oathburn_reader::host_libnfc();
     privacy::keep_memory_private();
     // What this program writes is for its user alone, whatever the shell's umask says.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));

@@ -2,8 +2,9 @@
 
 use clap::Args;
 use oathburn_oath::{Drift, SystemClock};
+use oathburn_reader::Activation;
 use oathburn_station::{Identified, StationError};
-use oathburn_token::{ClockSync, TokenError};
+use oathburn_token::{ClockSync, TokenError, TransportError};
 use serde_json::{Value, json};
 
 use crate::commands::Result;
@@ -14,7 +15,8 @@ use crate::output::{Outcome, rfc3339};
 
 /// Say what is on the reader; writes nothing
 ///
-/// A card that is no programmable token is named, and the exit code is 4.
+/// A card that is no programmable token is named, and the exit code is 4. With -v it is also said how the token
+/// introduced itself over the air (UID, ATQA, SAK, ATS), as far as the reader tells, and its ATR.
 #[derive(Args, Debug)]
 pub(crate) struct Identify {
     #[command(flatten)]
@@ -28,7 +30,14 @@ impl Identify {
         let selector = reader.selector().to_string();
         let token = Identified::read(&mut conversation, &context.models, &SystemClock)
             .map_err(|error| Failure::from(error).with("selector", selector.clone()))?;
-        let json = to_json(&selector, &token);
+        let mut json = to_json(&selector, &token);
+        let mut details = String::new();
+        if context.globals.verbose > 0 {
+            // Asked for last: only now it is known that this harms no card.
+            let activation = conversation.activation().map_err(wire_failed)?;
+            details = activation_text(activation);
+            json.as_object_mut().expect("it was made as one").extend(activation_json(activation));
+        }
         if !token.is_programmable() {
             let serial = token.info.serial.clone();
             let error = match token.model {
@@ -37,8 +46,33 @@ impl Identify {
             };
             return Err(Failure::from(StationError::Token(error)).beside(&json));
         }
-        Ok(Outcome::new(json, to_text(&selector, &token)))
+        Ok(Outcome::new(json, to_text(&selector, &token) + &details))
     }
+}
+
+fn wire_failed(source: TransportError) -> Failure {
+    TokenError::Wire { command: "GET DATA (reader)", source }.into()
+}
+
+/// How it introduced itself, by name; `None` where the reader does not say.
+fn activation_rows(activation: &Activation) -> [(&'static str, Option<String>); 5] {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    [
+        ("uid", activation.uid.as_deref().map(hex)),
+        ("atqa", activation.atqa.as_ref().map(|atqa| hex(atqa))),
+        ("sak", activation.sak.map(|sak| hex(&[sak]))),
+        ("ats", activation.ats.as_deref().map(hex)),
+        ("atr", Some(hex(&activation.atr))),
+    ]
+}
+
+fn activation_json(activation: &Activation) -> impl Iterator<Item = (String, Value)> {
+    activation_rows(activation).into_iter().map(|(name, value)| (name.to_owned(), value.into()))
+}
+
+fn activation_text(activation: &Activation) -> String {
+    let rows = activation_rows(activation).into_iter();
+    rows.map(|(name, value)| format!("{name:<6}  {}\n", value.as_deref().unwrap_or("unknown"))).collect()
 }
 
 fn sync(token: &Identified) -> ClockSync {

@@ -27,7 +27,8 @@ pub(crate) fn run(context: &Context) -> Result {
     let rows: Vec<_> = readers
         .iter()
         .map(|reader| {
-            [printable(&reader.selector.to_string()), if reader.token_present { "yes" } else { "no" }.to_owned()]
+            let token = reader.token_present.map_or("unknown", |present| if present { "yes" } else { "no" });
+            [printable(&reader.selector.to_string()), token.to_owned()]
         })
         .collect();
     Ok(Outcome::new(json, table(["SELECTOR", "TOKEN"], &rows)))

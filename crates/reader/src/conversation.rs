@@ -7,7 +7,7 @@ use std::time::Duration;
 use oathburn_token::{Transport, TransportError};
 use zeroize::Zeroizing;
 
-use crate::ReaderError;
+use crate::{Activation, ReaderError};
 
 /// An exclusive conversation with the token on a reader; dropping it ends it and resets the token.
 ///
@@ -18,21 +18,22 @@ pub struct Conversation {
     requests: Option<Sender<Zeroizing<Vec<u8>>>>,
     answers: Receiver<Result<Vec<u8>, TransportError>>,
     timeout: Duration,
-    atr: Vec<u8>,
+    activation: Activation,
+    max_command: usize,
     failed: Option<TransportError>,
 }
 
 /// The other end of a conversation, in the thread that owns the wire.
 pub(crate) struct Line {
-    ready: Sender<Result<Vec<u8>, ReaderError>>,
+    ready: Sender<Result<Activation, ReaderError>>,
     requests: Receiver<Zeroizing<Vec<u8>>>,
     answers: Sender<Result<Vec<u8>, TransportError>>,
 }
 
 impl Line {
-    /// Reports the ATR, or why there is no conversation. `false` when nobody waits any more.
-    pub(crate) fn ready(&self, atr: Result<Vec<u8>, ReaderError>) -> bool {
-        self.ready.send(atr).is_ok()
+    /// Reports who the token is, or why there is no conversation. `false` when nobody waits any more.
+    pub(crate) fn ready(&self, activation: Result<Activation, ReaderError>) -> bool {
+        self.ready.send(activation).is_ok()
     }
 
     /// Answers every command until the conversation is dropped.
@@ -64,18 +65,46 @@ impl Conversation {
             .name("reader".into())
             .spawn(move || worker(line))
             .map_err(|error| ReaderError::Failed { detail: format!("no thread for the reader: {error}") })?;
-        let atr = match readiness.recv_timeout(timeout) {
+        let activation = match readiness.recv_timeout(timeout) {
             Ok(ready) => ready?,
             Err(RecvTimeoutError::Timeout) => return Err(silent),
             Err(RecvTimeoutError::Disconnected) => return Err(ReaderError::Failed { detail: ENDED.into() }),
         };
-        Ok(Self { requests: Some(requests), answers, timeout, atr, failed: None })
+        let max_command = MAX_COMMAND;
+        Ok(Self { requests: Some(requests), answers, timeout, activation, max_command, failed: None })
+    }
+
+    /// The same conversation, over a wire that carries no longer commands than this.
+    #[cfg(feature = "libnfc")]
+    pub(crate) fn carrying(mut self, max_command: usize) -> Self {
+        self.max_command = max_command;
+        self
     }
 
     /// What the token said when it was powered (ISO/IEC 7816-3, section 8). A contactless reader makes it up from
     /// the token's ATS (PC/SC part 3, section 3.1.3.2.3).
     pub fn atr(&self) -> &[u8] {
-        &self.atr
+        &self.activation.atr
+    }
+
+    /// How the token introduced itself over the air. A PC/SC reader is asked for it with the commands of PC/SC part 3,
+    /// section 3.2.2.1.3, which go to the reader; one that does not know them, or no contactless one, leaves it open.
+    pub fn activation(&mut self) -> Result<&Activation, TransportError> {
+        if self.activation.uid.is_none() {
+            self.activation.uid = self.ask_reader(0x00)?.filter(|uid| matches!(uid.len(), 4 | 7 | 10));
+        }
+        if self.activation.uid.is_some() && self.activation.ats.is_none() {
+            self.activation.ats = self.ask_reader(0x01)?;
+        }
+        Ok(&self.activation)
+    }
+
+    /// GET DATA of PC/SC part 3.
+    fn ask_reader(&mut self, what: u8) -> Result<Option<Vec<u8>>, TransportError> {
+        let mut r_apdu = self.transmit(&[0xff, 0xca, what, 0x00, 0x00])?;
+        let done = r_apdu.ends_with(&[0x90, 0x00]) && r_apdu.len() > 2;
+        r_apdu.truncate(r_apdu.len() - 2);
+        Ok(done.then_some(r_apdu))
     }
 
     fn ask(&self, c_apdu: &[u8]) -> Result<Vec<u8>, TransportError> {
@@ -106,7 +135,7 @@ impl Transport for Conversation {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        if c_apdu.len() > MAX_COMMAND {
+        if c_apdu.len() > self.max_command {
             return Err(TransportError::TooLong { len: c_apdu.len() });
         }
         let answer = self.ask(c_apdu);
@@ -146,7 +175,7 @@ mod tests {
         transmit: impl FnMut(&[u8]) -> Result<Vec<u8>, TransportError> + Send + 'static,
     ) -> Conversation {
         begin(timeout, move |line| {
-            assert!(line.ready(Ok(vec![0x3b, 0x80])));
+            assert!(line.ready(Ok(Activation { atr: vec![0x3b, 0x80], ..Activation::default() })));
             line.serve(transmit);
         })
         .unwrap()
@@ -201,7 +230,7 @@ mod tests {
     #[test]
     fn a_worker_that_ends_is_no_silence() {
         let failed = TransportError::Failed { detail: ENDED.into() };
-        let mut conversation = begin(LONG, |line| assert!(line.ready(Ok(vec![])))).unwrap();
+        let mut conversation = begin(LONG, |line| assert!(line.ready(Ok(Activation::default())))).unwrap();
         assert_eq!(conversation.transmit(&[1]), Err(failed));
         let failed = ReaderError::Failed { detail: ENDED.into() };
         assert_eq!(begin(LONG, drop).err(), Some(failed));
@@ -216,7 +245,7 @@ mod tests {
         let (told, heard) = channel();
         let busy = begin(Duration::from_millis(1), move |line| {
             wait.recv().ok();
-            told.send(line.ready(Ok(vec![]))).unwrap();
+            told.send(line.ready(Ok(Activation::default()))).unwrap();
         });
         assert_eq!(busy.err(), Some(ReaderError::ReaderBusy { reader: "A".into() }));
         drop(go);
@@ -228,7 +257,7 @@ mod tests {
         let ended = Arc::new(AtomicBool::new(false));
         let mark = Arc::clone(&ended);
         let conversation = begin(LONG, move |line| {
-            assert!(line.ready(Ok(vec![])));
+            assert!(line.ready(Ok(Activation::default())));
             line.serve(|_| Ok(vec![]));
             mark.store(true, Ordering::SeqCst);
         });

@@ -20,7 +20,7 @@ pub enum ReaderError {
     #[error("the PC/SC service denies access to this user")]
     AccessDenied,
     /// The selector names a stack that is not in this build.
-    #[error("this build has no support for {stack} readers")]
+    #[error("this build has no support for {stack} readers: it was made without the feature `{stack}`")]
     StackMissing {
         /// What was asked for.
         stack: Stack,
@@ -28,6 +28,14 @@ pub enum ReaderError {
     /// A selector without a name.
     #[error("the reader's name is empty")]
     SelectorEmpty,
+    /// A selector that begins like a connection string of libnfc and is none.
+    #[error("{connstring:?} is no connection string of libnfc: {reason}")]
+    ConnstringInvalid {
+        /// What was asked for.
+        connstring: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// No reader is plugged in.
     #[error("no reader is connected")]
     NoReader,
@@ -49,6 +57,24 @@ pub enum ReaderError {
     #[error("the reader {reader} or its service went away")]
     ReaderLost {
         /// Its full name.
+        reader: String,
+    },
+    /// The port that a connection string names is not there.
+    #[error("the reader {reader} is not connected")]
+    ReaderMissing {
+        /// Its connection string.
+        reader: String,
+    },
+    /// The port is there, and not for this user.
+    #[error("this user may not use the reader {reader}")]
+    ReaderAccessDenied {
+        /// Its connection string.
+        reader: String,
+    },
+    /// The port is there, and no chip that libnfc knows answers at it.
+    #[error("the reader {reader} does not answer")]
+    ReaderSilent {
+        /// Its connection string.
         reader: String,
     },
     /// Another program holds the token or the reader.
@@ -106,10 +132,14 @@ impl Remedy for ReaderError {
             Self::AccessDenied => "service-access-denied",
             Self::StackMissing { .. } => "stack-missing",
             Self::SelectorEmpty => "selector-empty",
+            Self::ConnstringInvalid { .. } => "connstring-invalid",
             Self::NoReader => "no-reader",
             Self::ReaderUnknown { .. } => "reader-unknown",
             Self::ReaderAmbiguous { .. } => "reader-ambiguous",
             Self::ReaderLost { .. } => "reader-lost",
+            Self::ReaderMissing { .. } => "reader-missing",
+            Self::ReaderAccessDenied { .. } => "reader-access-denied",
+            Self::ReaderSilent { .. } => "reader-silent",
             Self::ReaderBusy { .. } => "reader-busy",
             Self::NoToken { .. } => "no-token",
             Self::TokenStays { .. } => "token-stays",
@@ -132,8 +162,13 @@ impl Remedy for ReaderError {
                 "polkit decides who may use readers: work in a local session, or add a polkit rule that allows your group \
                  org.debian.pcsc-lite.access_pcsc and org.debian.pcsc-lite.access_card"
             }
-            Self::StackMissing { .. } => "use a PC/SC reader: `oathburn readers` lists them",
+            Self::StackMissing { .. } => {
+                "use a PC/SC reader (`oathburn readers` lists them), or build without `--no-default-features`"
+            }
             Self::SelectorEmpty => "give a part of the name that `oathburn readers` shows, such as pcsc:ACR122",
+            Self::ConnstringInvalid { .. } => {
+                "name a driver of libnfc and its port, such as libnfc:pn532_uart:/dev/ttyUSB0"
+            }
             Self::NoReader => {
                 "plug a reader in; if it is, check that `lsusb` shows it and that its driver is installed (package libccid)"
             }
@@ -142,6 +177,17 @@ impl Remedy for ReaderError {
                 "lay a token on one reader only, or name the reader with --reader and a selector from `oathburn readers`"
             }
             Self::ReaderLost { .. } => "plug the reader in again and check `oathburn readers`",
+            Self::ReaderMissing { .. } => {
+                "plug the reader in; `ls /dev/tty*` shows under which name the kernel has it, `oathburn doctor` what is amiss"
+            }
+            Self::ReaderAccessDenied { .. } => {
+                "install the udev rules of packaging/udev, or join the group that owns the port (`sudo adduser $USER dialout`) \
+                 and log in again"
+            }
+            Self::ReaderSilent { .. } => {
+                "check the port's name and the cable (TX to RX), that a PN532 board is switched to HSU (UART), and that no \
+                 other program uses it; then unplug it and plug it in again"
+            }
             Self::ReaderBusy { .. } => {
                 "close other programs that use readers (browsers, gpg's scdaemon, card managers) and try again"
             }

@@ -1,5 +1,7 @@
 //! The wires to a token: which readers are there, is a token on one, and an exclusive conversation with it.
 //!
+//! Readers are reached through the PC/SC service, and through libnfc with the feature `libnfc`, which is on by default.
+//!
 //! A [`Conversation`] is the [`Transport`](oathburn_token::Transport) that drivers speak over. It runs in its own
 //! thread, so that a token which falls silent costs a [timeout](Reader::with_timeout) and not the program.
 //!
@@ -23,6 +25,11 @@
 
 mod conversation;
 mod error;
+#[cfg(feature = "libnfc")]
+mod libnfc;
+#[cfg(not(feature = "libnfc"))]
+#[path = "no_libnfc.rs"]
+mod libnfc;
 mod pcsc;
 mod presence;
 mod reader;
@@ -30,6 +37,21 @@ mod selector;
 
 pub use conversation::Conversation;
 pub use error::ReaderError;
-pub use presence::Presence;
+pub use presence::{Activation, Presence};
 pub use reader::{Reader, ReaderInfo, open, readers};
 pub use selector::{ReaderSelector, Stack};
+
+#[cfg(feature = "libnfc")]
+#[doc(hidden)]
+pub use libnfc::fuzz as fuzz_libnfc_message;
+
+/// Makes this program one that can use readers of libnfc: to be called first thing in `main`, before any thread is
+/// started and anything is read or written.
+///
+/// libnfc may abort the process it runs in. So it runs in a process of its own, which is this program started once
+/// more with `--libnfc-worker` as its only argument; this call is where such a process serves, and from which it never
+/// returns. In a program that does not call it such readers fail with [`ReaderError::Failed`]; in a build without the
+/// feature `libnfc` it does nothing.
+pub fn host_libnfc() {
+    libnfc::host();
+}

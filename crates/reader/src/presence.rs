@@ -13,6 +13,22 @@ pub enum Presence {
     Mute,
 }
 
+/// How a token introduced itself. What a stack does not tell is missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Activation {
+    /// What the token said when it was powered (ISO/IEC 7816-3, section 8). A contactless reader makes it up from the
+    /// token's ATS (PC/SC part 3, section 3.1.3.2.3).
+    pub atr: Vec<u8>,
+    /// The identifier: 4, 7 or 10 bytes (ISO/IEC 14443-3, section 6.5.4).
+    pub uid: Option<Vec<u8>>,
+    /// The answer to the request, high byte first (ISO/IEC 14443-3, section 6.5.2).
+    pub atqa: Option<[u8; 2]>,
+    /// The answer to the selection (ISO/IEC 14443-3, section 6.5.3.4).
+    pub sak: Option<u8>,
+    /// The answer to select, without its length byte (ISO/IEC 14443-4, section 5.2).
+    pub ats: Option<Vec<u8>>,
+}
+
 /// The end of a wait, in pieces short enough to ask now and then whether somebody interrupted it.
 pub(crate) struct Deadline(Option<Instant>);
 

@@ -55,6 +55,11 @@ impl ReaderSelector {
         Self { stack: Stack::PcSc, name: full_name.into() }
     }
 
+    /// The canonical selector of the reader with this connection string.
+    pub(crate) fn libnfc(connstring: &str) -> Self {
+        Self { stack: Stack::Libnfc, name: connstring.into() }
+    }
+
     /// Where to look.
     pub const fn stack(&self) -> Stack {
         self.stack

@@ -3,7 +3,7 @@
 use crate::{ReaderError, ReaderSelector, Stack};
 
 oathburn_oath::variants! {
-    ReaderError: ServiceMissing ServiceStopped AccessDenied StackMissing SelectorEmpty NoReader ReaderUnknown ReaderAmbiguous ReaderLost ReaderBusy NoToken TokenStays TokenMute TokenProtocol Interrupted Failed
+    ReaderError: ServiceMissing ServiceStopped AccessDenied StackMissing SelectorEmpty ConnstringInvalid NoReader ReaderUnknown ReaderAmbiguous ReaderLost ReaderMissing ReaderAccessDenied ReaderSilent ReaderBusy NoToken TokenStays TokenMute TokenProtocol Interrupted Failed
 }
 
 impl ReaderError {
@@ -11,6 +11,7 @@ impl ReaderError {
     #[doc(hidden)]
     pub fn samples() -> Vec<Self> {
         let reader = || "ACS ACR122U 00 00".to_owned();
+        let port = || "pn532_uart:/dev/ttyUSB0".to_owned();
         let selectors = || vec![ReaderSelector::pcsc("A"), ReaderSelector::pcsc("B")];
         vec![
             Self::ServiceMissing,
@@ -18,10 +19,14 @@ impl ReaderError {
             Self::AccessDenied,
             Self::StackMissing { stack: Stack::Libnfc },
             Self::SelectorEmpty,
+            Self::ConnstringInvalid { connstring: "pn532_uart".into(), reason: "it names no port" },
             Self::NoReader,
             Self::ReaderUnknown { selector: ReaderSelector::pcsc("C"), readers: selectors() },
             Self::ReaderAmbiguous { readers: selectors() },
             Self::ReaderLost { reader: reader() },
+            Self::ReaderMissing { reader: port() },
+            Self::ReaderAccessDenied { reader: port() },
+            Self::ReaderSilent { reader: port() },
             Self::ReaderBusy { reader: reader() },
             Self::NoToken { reader: reader() },
             Self::TokenStays { reader: reader() },

@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 
 use super::Service;
 use super::meaning::{reader_error, transport_error};
-use crate::ReaderError;
+use crate::{Activation, ReaderError};
 use crate::conversation::Line;
 
 /// Holds the token in one exclusive transaction until the conversation ends. An error means that it never began.
@@ -21,7 +21,8 @@ pub(super) fn converse(service: &Service, c_name: &CStr, name: &str, line: &Line
                 let (mut names, mut atr) = ([0; 256], [0; pcsc::MAX_ATR_SIZE]);
                 let status = transaction.status2(&mut names, &mut atr).map_err(|error| reader_error(error, name))?;
                 debug!(reader = name, protocol = ?status.protocol2(), "connected");
-                let end = if line.ready(Ok(status.atr().to_vec())) {
+                let activation = Activation { atr: status.atr().to_vec(), ..Activation::default() };
+                let end = if line.ready(Ok(activation)) {
                     let mut buffer = vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED];
                     line.serve(|c_apdu| transmit(&transaction, c_apdu, &mut buffer));
                     Disposition::ResetCard
