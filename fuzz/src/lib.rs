@@ -24,6 +24,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("exchange", exchange),
     ("identify", identify),
     ("key_file", key_file),
+    ("libnfc_message", libnfc_message),
     ("models", models),
     ("otpauth", otpauth),
     ("picture", picture),
@@ -55,6 +56,11 @@ pub fn models(data: &[u8]) {
             assert_eq!(models.lookup(&family, &serial), before.as_ref());
         }
     }
+}
+
+/// What program and libnfc's worker say to each other: all of a message is understood, or nothing.
+pub fn libnfc_message(data: &[u8]) {
+    oathburn_reader::fuzz_libnfc_message(data);
 }
 
 /// A seed as people type it; the first byte is the encoding that they name.

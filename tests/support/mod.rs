@@ -5,10 +5,11 @@
 
 pub(crate) mod page;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use oathburn_emulator::{Lab, emulate_binary};
+use oathburn_emulator::{Lab, LabOptions, emulate_binary};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -67,6 +68,19 @@ impl Desk {
         Self { home: tempfile::tempdir().unwrap(), lab: Some(lab) }
     }
 
+    /// A machine without a PC/SC service, with one reader of libnfc, `nfc0`, and an escrow.
+    pub(crate) fn over_libnfc() -> Self {
+        let desk = Self::with(LabOptions { readers: 0, nfc: 1 });
+        desk.run(&["escrow", "init", "--plain-identity"]).expect(0);
+        desk
+    }
+
+    /// A machine with readers of both kinds.
+    pub(crate) fn with(options: LabOptions) -> Self {
+        let lab = Lab::start_with(&emulate_binary().unwrap(), options).unwrap_or_else(|error| panic!("{error}"));
+        Self { home: tempfile::tempdir().unwrap(), lab: Some(lab) }
+    }
+
     pub(crate) fn lab(&self) -> &Lab {
         self.lab.as_ref().expect("this desk has readers")
     }
@@ -85,6 +99,10 @@ impl Desk {
         let mut command = Command::new(env!("CARGO_BIN_EXE_oathburn"));
         let socket = self.lab.as_ref().map_or_else(|| self.home.path().join("no-service"), |lab| lab.socket().into());
         command.args(arguments).env_clear().env("HOME", self.home.path()).env("PCSCLITE_CSOCK_NAME", socket);
+        // Where there is no service, libnfc knows of its first reader as its own programs do.
+        if let Some(lab) = self.lab.as_ref().filter(|lab| lab.reader_names().is_empty()) {
+            command.envs(lab.connstrings().first().map(|connstring| ("LIBNFC_DEVICE", connstring)));
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -138,15 +156,15 @@ impl Desk {
     }
 
     /// Whether the token on a reader shows, by its own clock, what an entry says, and its clock is right.
-    pub(crate) fn shows(&self, reader: usize, entry: &Value) -> bool {
+    pub(crate) fn shows(&self, reader: impl Display, entry: &Value) -> bool {
         let shown = self.lab().command(&format!("display {reader}")).unwrap();
-        let ahead = self.lab().state(reader).unwrap()["clock_offset"].as_i64().unwrap();
+        let ahead = self.lab().state(&reader).unwrap()["clock_offset"].as_i64().unwrap();
         let at = shown["at"].as_u64().unwrap().checked_add_signed(ahead).unwrap();
         ahead.abs() <= 3 && shown["code"] == self.code_of(entry, at)
     }
 
     /// Whether the token on a reader shows what its newest entry says.
-    pub(crate) fn display_is_escrowed(&self, reader: usize, serial: &str) -> bool {
+    pub(crate) fn display_is_escrowed(&self, reader: impl Display, serial: &str) -> bool {
         let shown = self.lab().command(&format!("display {reader}")).unwrap();
         let (code, at) = (shown["code"].as_str().unwrap(), shown["at"].as_u64().unwrap());
         self.expected_code(serial, &at.to_string()) == code
@@ -160,6 +178,11 @@ impl Running {
     /// Its end.
     pub(crate) fn finish(self) -> Run {
         finished(self.0.wait_with_output().unwrap())
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
     }
 
     /// Ctrl-C.

@@ -1,5 +1,7 @@
 //! What building and testing need of the machine.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::place;
@@ -16,11 +18,15 @@ enum Probe {
     Program(&'static str),
     /// A C library with its headers, by its name for pkg-config.
     Library(&'static str),
+    /// libclang, which has neither a program nor a file for pkg-config.
+    Clang,
 }
 
 pub(crate) const NEEDS: &[Need] = &[
     Need { package: "pkg-config", reason: "finds the C libraries", probe: Probe::Program("pkg-config") },
     Need { package: "libpcsclite-dev", reason: "PC/SC readers", probe: Probe::Library("libpcsclite") },
+    Need { package: "libnfc-dev", reason: "readers without a PC/SC service", probe: Probe::Library("libnfc") },
+    Need { package: "libclang-dev", reason: "reads libnfc's headers", probe: Probe::Clang },
     Need { package: "pcscd", reason: "the real PC/SC service under the tests", probe: Probe::Program("pcscd") },
     Need {
         package: "libnfc-bin",
@@ -38,6 +44,7 @@ impl Need {
     pub(crate) fn is_met(&self) -> bool {
         match self.probe {
             Probe::Program(name) => place::program(name).is_some(),
+            Probe::Clang => has_clang(&["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(Path::new)),
             Probe::Library(name) => Command::new("pkg-config")
                 .args(["--exists", name])
                 .stdout(Stdio::null())
@@ -46,6 +53,21 @@ impl Need {
                 .is_ok_and(|status| status.success()),
         }
     }
+}
+
+/// Whether libclang lies where the crate that loads it looks first: `LIBCLANG_PATH` aside, in the folders for
+/// libraries, and in those that LLVM has of its own below them.
+fn has_clang(folders: &[&Path]) -> bool {
+    let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_library = |path: &Path| {
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        name == "libclang.so" || name.starts_with("libclang.so.") || name.starts_with("libclang-")
+    };
+    let holds = |folder: &Path| entries(folder).any(|path| is_library(&path));
+    std::env::var_os("LIBCLANG_PATH").is_some()
+        || folders.iter().any(|folder| {
+            holds(folder) || entries(folder).any(|below| below.is_dir() && (holds(&below) || holds(&below.join("lib"))))
+        })
 }
 
 #[cfg(test)]
@@ -61,5 +83,24 @@ mod tests {
         assert!(need(Probe::Program("sh")).is_met());
         assert!(!need(Probe::Program("no-program-is-called-this")).is_met());
         assert!(!need(Probe::Library("no-library-is-called-this")).is_met());
+    }
+
+    #[test]
+    fn clang_is_found_where_distributions_put_it() {
+        let root = std::env::temp_dir().join(format!("oathburn-needs-{}", std::process::id()));
+        for (file, found) in [
+            ("a/libclang.so", true),
+            ("b/llvm-14/lib/libclang.so.1", true),
+            ("c/x86_64-linux-gnu/libclang-14.so.1", true),
+            ("d/llvm-14/lib/libclangAST.a", false),
+            ("e/libclangs.so", false),
+        ] {
+            let path = root.join(file);
+            std::fs::create_dir_all(path.parent().expect("a file in a folder")).expect("a folder of our own");
+            std::fs::write(&path, "").expect("a file in it");
+            let folder = root.join(&file[..1]);
+            assert!(std::env::var_os("LIBCLANG_PATH").is_some() || has_clang(&[&folder]) == found, "{file}");
+        }
+        std::fs::remove_dir_all(root).expect("a folder of our own");
     }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use self::antenna::Antenna;
+use self::antenna::{Antenna, WAITING_TIME};
 use self::command::{Answer, Search};
 pub use self::fault::ChipFault;
 use self::frame::{ACK, Frame, FrameReader, SYNTAX_ERROR};
@@ -59,6 +59,8 @@ pub struct Pn532 {
     /// What it will say, and when.
     outbox: VecDeque<(Instant, Vec<u8>)>,
     last_reply: Vec<u8>,
+    /// The answer that a card is still working on, and the chip waits for.
+    awaited: Option<Vec<u8>>,
     armory: Armory<ChipFault>,
     is_mute: bool,
     log: VecDeque<Exchange>,
@@ -84,6 +86,7 @@ impl Pn532 {
             searching: None,
             outbox: VecDeque::new(),
             last_reply: Vec::new(),
+            awaited: None,
             armory: Armory::default(),
             is_mute: false,
             log: VecDeque::new(),
@@ -110,9 +113,22 @@ impl Pn532 {
         }
     }
 
-    /// Takes the card away. Whoever holds a shared one can ask it then what it knows.
-    pub fn take_away(&mut self) {
+    /// Takes the card away. Whoever holds a shared one can ask it then what it knows. A chip that waits for its answer
+    /// notices.
+    pub fn take_away(&mut self, now: Instant) {
         self.antenna.take_away();
+        // Its answer may have been said already.
+        if let (Some(mut reply), Some((when, bytes))) = (self.awaited.take(), self.outbox.back_mut())
+            && *when > now
+        {
+            command::lose_card(&mut reply);
+            *bytes = frame::encode(&reply);
+            *when = (*when).min(now + WAITING_TIME);
+            self.last_reply.clone_from(bytes);
+            if let Some(exchange) = self.log.back_mut() {
+                exchange.answer = Some(reply);
+            }
+        }
     }
 
     /// Whether a card lies there and was not torn away.
@@ -209,6 +225,7 @@ impl Pn532 {
     /// Whatever it was doing, its reply will not come.
     fn abort(&mut self) {
         self.outbox.clear();
+        self.awaited = None;
         self.searching = None;
     }
 
@@ -267,6 +284,7 @@ impl Pn532 {
             return;
         }
         self.last_reply.clone_from(&bytes);
+        self.awaited = Some(reply).filter(|_| !delay.is_zero());
         let delay = delay + faults.iter().map(ChipFault::delay).sum();
         self.outbox.push_back((now + delay, bytes));
     }

@@ -97,7 +97,7 @@ impl Pn532Port {
 
     /// Takes the card away.
     pub fn take_away(&self) {
-        self.with_chip(Pn532::take_away);
+        self.with_chip(|chip| chip.take_away(Instant::now()));
     }
 
     /// Whether a card lies there and was not torn away. Does not wait for a command that is being executed.

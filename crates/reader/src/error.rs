@@ -29,7 +29,7 @@ pub enum ReaderError {
     #[error("the reader's name is empty")]
     SelectorEmpty,
     /// A selector that begins like a connection string of libnfc and is none.
-    #[error("{connstring:?} is no connection string of libnfc: {reason}")]
+    #[error("libnfc cannot be asked for {connstring:?}: {reason}")]
     ConnstringInvalid {
         /// What was asked for.
         connstring: String,

@@ -41,7 +41,6 @@ pub use presence::{Activation, Presence};
 pub use reader::{Reader, ReaderInfo, open, readers};
 pub use selector::{ReaderSelector, Stack};
 
-#[cfg(feature = "libnfc")]
 #[doc(hidden)]
 pub use libnfc::fuzz as fuzz_libnfc_message;
 

@@ -217,7 +217,12 @@ mod tests {
     use super::*;
 
     fn reader(name: &str, token_present: bool) -> ReaderInfo {
-        ReaderInfo { selector: ReaderSelector::pcsc(name), name: name.into(), stack: Stack::PcSc, token_present: Some(token_present) }
+        ReaderInfo {
+            selector: ReaderSelector::pcsc(name),
+            name: name.into(),
+            stack: Stack::PcSc,
+            token_present: Some(token_present),
+        }
     }
 
     fn chosen(selector: Option<&str>, readers: &[(&str, bool)]) -> Result<String, ReaderError> {

@@ -259,7 +259,7 @@ fn long_commands_come_in_pieces() {
 #[test]
 fn a_card_that_leaves_answers_no_more() {
     let mut host = Host::with_target(token("1"));
-    host.chip.take_away();
+    host.chip.take_away(host.now);
     assert!(!host.chip.has_card());
     assert_eq!(host.transmit(INFO), "4101");
     assert_eq!(host.ask("42b2"), "4301");
@@ -272,6 +272,19 @@ fn a_card_that_leaves_answers_no_more() {
     assert!(host.transmit(INFO).ends_with("9000"));
     host.chip.place(token("2"), host.now);
     assert_eq!(host.transmit(INFO), "4101");
+}
+
+#[test]
+fn a_card_that_leaves_while_it_works_is_missed_at_once() {
+    let card = Arc::new(Mutex::new(Faulty::new(token("86596220000001"))));
+    let mut host = Host::with_target(Arc::clone(&card));
+    card.lock().unwrap().arm(Trigger::Command(1), Fault::Slow(Duration::from_secs(600)));
+    assert_eq!(host.send(&host_frame(&hex(&format!("4001{INFO}")), false)), ACK);
+    host.chip.take_away(host.now);
+    let next = host.chip.next_speech().unwrap();
+    assert!(next - host.now < Duration::from_secs(1));
+    assert_eq!(host.chip.speak(next), frame::encode(&[0x41, 0x01]));
+    assert_eq!(host.chip.next_speech(), None);
 }
 
 #[test]

@@ -9,8 +9,8 @@ use zeroize::Zeroize;
 
 use super::Service;
 use super::meaning::{reader_error, transport_error};
-use crate::{Activation, ReaderError};
 use crate::conversation::Line;
+use crate::{Activation, ReaderError};
 
 /// Holds the token in one exclusive transaction until the conversation ends. An error means that it never began.
 pub(super) fn converse(service: &Service, c_name: &CStr, name: &str, line: &Line) -> Result<(), ReaderError> {
