@@ -182,7 +182,7 @@ fn no_trace_of_a_seed_is_left() {
     let wire = log.iter().find(|(command, _)| command.starts_with("84c5")).expect("a seed was written").0.clone();
     let stored: Vec<_> = files(desk.home()).into_iter().map(|path| std::fs::read(path).unwrap()).collect();
     // Over the air it is encrypted, under a key that is published.
-    let spaced = wire[10..30].as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap()).collect::<Vec<_>>();
+    let spaced = wire.as_bytes()[10..30].chunks(2).map(|pair| std::str::from_utf8(pair).unwrap()).collect::<Vec<_>>();
     let forms = [seed.clone(), HEXLOWER.encode(&seed).into(), HEXUPPER.encode(&seed).into(), wire[10..30].into()];
     for form in forms.into_iter().chain([spaced.join(" ").into(), spaced.join("  ").into()]) {
         for place in stored.iter().chain(&talk) {

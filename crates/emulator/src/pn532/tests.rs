@@ -278,7 +278,7 @@ fn a_card_that_leaves_answers_no_more() {
 fn a_card_that_leaves_while_it_works_is_missed_at_once() {
     let card = Arc::new(Mutex::new(Faulty::new(token("86596220000001"))));
     let mut host = Host::with_target(Arc::clone(&card));
-    card.lock().unwrap().arm(Trigger::Command(1), Fault::Slow(Duration::from_secs(600)));
+    card.lock().unwrap().arm(Trigger::Command(1), Fault::Slow(Duration::from_mins(10)));
     assert_eq!(host.send(&host_frame(&hex(&format!("4001{INFO}")), false)), ACK);
     host.chip.take_away(host.now);
     let next = host.chip.next_speech().unwrap();
