@@ -56,7 +56,7 @@ fn wire_failed(source: TransportError) -> Failure {
 
 /// How it introduced itself, by name; `None` where the reader does not say.
 fn activation_rows(activation: &Activation) -> [(&'static str, Option<String>); 5] {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     [
         ("uid", activation.uid.as_deref().map(hex)),
         ("atqa", activation.atqa.as_ref().map(|atqa| hex(atqa))),
@@ -72,7 +72,8 @@ fn activation_json(activation: &Activation) -> impl Iterator<Item = (String, Val
 
 fn activation_text(activation: &Activation) -> String {
     let rows = activation_rows(activation).into_iter();
-    rows.map(|(name, value)| format!("{name:<6}  {}\n", value.as_deref().unwrap_or("unknown"))).collect()
+    let line = |(name, value): (_, Option<String>)| format!("{name:<6}  {}\n", value.as_deref().unwrap_or("unknown"));
+    rows.map(line).collect::<Vec<_>>().concat()
 }
 
 fn sync(token: &Identified) -> ClockSync {
