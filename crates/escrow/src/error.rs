@@ -306,6 +306,14 @@ pub enum EscrowError {
         /// The state it was to have.
         wanted: EntryState,
     },
+    /// Only what is known to be on a token is handed out.
+    #[error("entry {entry} is {state}: its seed is not known to be on a token that is in use")]
+    NotOnToken {
+        /// The entry.
+        entry: EntryId,
+        /// Its state.
+        state: EntryState,
+    },
     /// A text of an event is too long, or a fact has no proper name.
     #[error("{what} does not fit into the escrow")]
     FactRefused {
@@ -373,6 +381,7 @@ impl Remedy for EscrowError {
             Self::EntryUnknown { .. } => "entry-unknown",
             Self::EntryAmbiguous { .. } => "entry-id-ambiguous",
             Self::WrongState { .. } => "entry-state",
+            Self::NotOnToken { .. } => "entry-not-on-token",
             Self::FactRefused { .. } => "fact-refused",
             Self::TagRefused { .. } => "tag-refused",
             Self::Random => "random-failed",
@@ -443,6 +452,7 @@ impl Remedy for EscrowError {
             Self::WrongState { .. } => {
                 "look at the entry with `oathburn escrow show`; another process may have finished it"
             }
+            Self::NotOnToken { .. } => "finish its burn by burning the same token again, or leave the entry out",
             Self::FactRefused { .. } => "give a shorter text",
             Self::TagRefused { .. } => "give a word of at most 64 bytes, without commas and spaces",
             Self::Random => "check the kernel's random device and run again; nothing was written",

@@ -59,7 +59,7 @@ impl Opener {
 
     /// Opens one entry as it stands in the store now. What it was chosen for must be what it says now: a row that
     /// named another token or user for as long as somebody typed a passphrase would give away the wrong seed.
-    fn record(
+    pub(crate) fn record(
         &self,
         view: &dyn View,
         trust: &Trust,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::{EntryId, EntryState, EscrowError, EscrowId, Role};
 
 oathburn_oath::variants! {
-    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder PinUnreadable PinIo StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous WrongState FactRefused TagRefused Random RosterUnsteady
+    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder PinUnreadable PinIo StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady
 }
 
 impl EscrowError {
@@ -63,6 +63,7 @@ impl EscrowError {
             Self::EntryUnknown { text: "0190".into() },
             Self::EntryAmbiguous { text: "0190".into() },
             Self::WrongState { entry, state: EntryState::Retired, wanted: EntryState::Unknown },
+            Self::NotOnToken { entry, state: EntryState::Reserved },
             Self::FactRefused { what: "the reason".into() },
             Self::TagRefused { tag: "two words".into() },
             Self::Random,
