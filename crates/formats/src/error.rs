@@ -66,6 +66,40 @@ pub enum FormatError {
         /// Its name.
         parameter: &'static str,
     },
+    /// What was written did not arrive.
+    #[error("failed to write: {problem}")]
+    Output {
+        /// What the system said.
+        problem: String,
+    },
+    /// A format has to be told something.
+    #[error("the format needs the setting {name}: {about}")]
+    SettingMissing {
+        /// Its name.
+        name: &'static str,
+        /// What it is.
+        about: &'static str,
+    },
+    /// A format was told something that makes no sense to it.
+    #[error("the setting {name} cannot have this value")]
+    SettingValue {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A columns file is wrong.
+    #[error("line {line} of the columns file: {problem}")]
+    ColumnsFile {
+        /// The line, counted from 1.
+        line: usize,
+        /// The key, and what is wrong with it.
+        problem: String,
+    },
+}
+
+impl From<std::io::Error> for FormatError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Output { problem: error.to_string() }
+    }
 }
 
 impl Remedy for FormatError {
@@ -86,6 +120,10 @@ impl Remedy for FormatError {
             Self::UriWithoutSecret => "uri-without-secret",
             Self::UriParameter { .. } => "uri-parameter",
             Self::UriParameterTwice { .. } => "uri-parameter-twice",
+            Self::Output { .. } => "output-failed",
+            Self::SettingMissing { .. } => "setting-missing",
+            Self::SettingValue { .. } => "setting-value",
+            Self::ColumnsFile { .. } => "columns-file",
         }
     }
 
@@ -122,6 +160,10 @@ impl Remedy for FormatError {
             Self::UriParameter { .. } | Self::UriParameterTwice { .. } => {
                 "ask the service for a new QR code, or give seed and parameters singly"
             }
+            Self::Output { .. } => "make room, or name another place; what was written is not whole",
+            Self::SettingMissing { .. } => "give it with --set NAME=VALUE",
+            Self::SettingValue { .. } => "see `oathburn formats` for what it can be",
+            Self::ColumnsFile { .. } => "correct the line; `oathburn export --help` says what a columns file holds",
         };
         Some(text.into())
     }

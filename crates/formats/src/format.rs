@@ -2,16 +2,31 @@
 //!
 //! A format is one file and one line in [`FORMATS`].
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::ops::ControlFlow;
 
 use oathburn_oath::{Algorithm, Params, Seed, SerialNumber};
 use zeroize::Zeroizing;
 
-use crate::FormatError;
+use crate::{FormatError, export};
 
 /// All formats, in the order in which they are listed.
-pub static FORMATS: &[&dyn Format] = &[];
+pub static FORMATS: &[&dyn Format] = &[
+    &export::entra::Entra,
+    &export::graph::Graph,
+    &export::graph::GraphCreate,
+    &export::okta::Okta,
+    &export::pingone::PingOne,
+    &export::privacyidea::PrivacyIdea,
+    &export::privacyidea::PrivacyIdea2,
+    &export::columns::Known("duo"),
+    &export::columns::Known("pingid"),
+    &export::columns::Known("linotp"),
+    &export::columns::Known("netiq"),
+    &export::columns::Known("rcdevs"),
+    &export::columns::Known("generic"),
+];
 
 /// The format with this id.
 pub fn format(id: &str) -> Option<&'static dyn Format> {
@@ -140,6 +155,44 @@ pub enum Refusal {
     /// Something it needs is not known.
     #[error("it needs the {0}")]
     Missing(&'static str),
+    /// An event-based token with a hash that it takes of time-based ones only.
+    #[error("it takes no event-based tokens with {0}")]
+    EventBasedAlgorithm(Algorithm),
+    /// One file is for tokens of one kind.
+    #[error("a file is for one {what}, which is {first} for the first token in it")]
+    Mixed {
+        /// In what they differ.
+        what: &'static str,
+        /// What it is for the first token.
+        first: String,
+    },
+    /// There is no column for the hash, and the target guesses.
+    #[error("it takes every seed of {len} bytes for one of {guess}, and this one is for {algorithm}")]
+    GuessedHash {
+        /// The seed's length.
+        len: usize,
+        /// What it takes it for.
+        guess: &'static str,
+        /// What it is.
+        algorithm: Algorithm,
+    },
+    /// A text that would be read as something else.
+    #[error("its {what} has a {character:?}, which would be misread")]
+    Character {
+        /// Which text.
+        what: &'static str,
+        /// What is in it.
+        character: char,
+    },
+    /// A text that a spreadsheet would not leave alone.
+    #[error("its {what} begins like a formula, which a spreadsheet would compute")]
+    Formula {
+        /// Which text.
+        what: &'static str,
+    },
+    /// More than fits into a QR code.
+    #[error("its names are too long for a QR code")]
+    QrTooLong,
 }
 
 impl Fidelity {
@@ -211,15 +264,69 @@ pub trait ReadFormat: Sync {
 pub struct WriteOptions {
     /// The manufacturer's name for tokens that do not say theirs.
     pub manufacturer: Option<String>,
+    /// The model's name for tokens that do not say theirs.
+    pub model: Option<String>,
+    /// The service for tokens that do not say theirs.
+    pub issuer: Option<String>,
+    /// The format's own settings, by their names.
+    pub settings: BTreeMap<String, String>,
     /// The password or key under which seeds are encrypted.
     pub password: Option<Zeroizing<Vec<u8>>>,
 }
 
+impl WriteOptions {
+    /// Says what a token does not say itself. This comes before anything is asked about it or written of it.
+    pub fn fill(&self, package: &mut KeyPackage) {
+        let fill = |place: &mut Option<String>, text: &Option<String>| {
+            if place.is_none() {
+                place.clone_from(text);
+            }
+        };
+        fill(&mut package.manufacturer, &self.manufacturer);
+        fill(&mut package.model, &self.model);
+        fill(&mut package.issuer, &self.issuer);
+    }
+
+    /// The value of a setting; an error where it is needed and was not given.
+    pub fn setting(&self, setting: &Setting) -> Result<Option<&str>, FormatError> {
+        match self.settings.get(setting.name) {
+            Some(value) => Ok(Some(value)),
+            None if setting.needed => Err(FormatError::SettingMissing { name: setting.name, about: setting.about }),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Something that a writer has to be told, which no token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    /// Whether it cannot be left out.
+    pub needed: bool,
+}
+
 /// Writes files of a format.
 pub trait WriteFormat: Sync {
+    /// What the names of its files end in, `csv`.
+    fn extension(&self) -> &'static str;
+
+    /// What it has to be told.
+    fn settings(&self) -> &'static [Setting] {
+        &[]
+    }
+
+    /// Whether and why the target would not take a token, beyond what [`Fidelity::refuses`] knows, in a file whose
+    /// first token has the parameters `first`.
+    fn refuses(&self, _package: &KeyPackage, _first: &Params, _options: &WriteOptions) -> Option<Refusal> {
+        None
+    }
+
     /// Begins a file. What comes out is secret.
     fn begin<'a>(
-        &self,
+        &'a self,
         out: &'a mut dyn Write,
         options: &'a WriteOptions,
     ) -> Result<Box<dyn Writing + 'a>, FormatError>;
@@ -227,7 +334,7 @@ pub trait WriteFormat: Sync {
 
 /// A file that is being written.
 pub trait Writing {
-    /// Writes one token, which [`Fidelity::refuses`] did not refuse.
+    /// Writes one token, which neither [`Fidelity::refuses`] nor [`WriteFormat::refuses`] refused.
     fn write(&mut self, package: &KeyPackage) -> Result<(), FormatError>;
 
     /// Writes what comes at the end. A file that was not finished is not whole.

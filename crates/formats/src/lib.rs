@@ -16,6 +16,7 @@
 mod classify;
 mod error;
 mod explain;
+mod export;
 mod format;
 mod otpauth;
 mod qr;
@@ -24,8 +25,9 @@ mod seed_input;
 pub use classify::{Look, look};
 pub use error::FormatError;
 pub use explain::{Difference, Explained, Explanation, explain};
+pub use export::columns::{Columns, MAX_COLUMNS_FILE};
 pub use format::{
-    Carried, FORMATS, Fidelity, Format, KeyPackage, Likeness, Problem, ReadFormat, ReadOptions, Refusal, Row,
+    Carried, FORMATS, Fidelity, Format, KeyPackage, Likeness, Problem, ReadFormat, ReadOptions, Refusal, Row, Setting,
     WriteFormat, WriteOptions, Writing, format,
 };
 pub use otpauth::{KeyUri, MAX_URI_LEN};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use data_encoding::{BASE32_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
+use data_encoding::{BASE32_NOPAD, BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
 use secrecy::{ExposeSecret, SecretSlice};
 use sha1::{Digest, Sha1};
 use sha2::{Sha256, Sha512};
@@ -98,6 +98,11 @@ impl Seed {
     /// The seed as lower-case hex, in a buffer that is wiped.
     pub fn to_hex(&self) -> Zeroizing<String> {
         Zeroizing::new(HEXLOWER.encode(self.expose()))
+    }
+
+    /// The seed as Base64 with padding (RFC 4648, section 4), in a buffer that is wiped.
+    pub fn to_base64(&self) -> Zeroizing<String> {
+        Zeroizing::new(BASE64.encode(self.expose()))
     }
 
     /// The length in bytes.

@@ -5,7 +5,7 @@ use oathburn_oath::OathError;
 use crate::{FormatError, Look};
 
 oathburn_oath::variants! {
-    FormatError: NotASeed AmbiguousEncoding HexForBase32 Seed NotAPicture ImageTooLarge NoQrCode QrDamaged SeveralQrCodes QrTooLong NotAKeyUri UriTooLong UriWithoutSecret UriParameter UriParameterTwice
+    FormatError: NotASeed AmbiguousEncoding HexForBase32 Seed NotAPicture ImageTooLarge NoQrCode QrDamaged SeveralQrCodes QrTooLong NotAKeyUri UriTooLong UriWithoutSecret UriParameter UriParameterTwice Output SettingMissing SettingValue ColumnsFile
 }
 
 impl FormatError {
@@ -42,6 +42,10 @@ impl FormatError {
             Self::UriWithoutSecret,
             Self::UriParameter { parameter: "digits" },
             Self::UriParameterTwice { parameter: "digits" },
+            Self::Output { problem: "No space left on device (os error 28)".into() },
+            Self::SettingMissing { name: "realm", about: "the realm of the users" },
+            Self::SettingValue { name: "username" },
+            Self::ColumnsFile { line: 7, problem: "quote: one of needed, never, always".into() },
         ]);
         all
     }
