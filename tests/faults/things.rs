@@ -18,10 +18,10 @@ fn foreign_cards_are_named_by_harmless_questions_only() {
         ("ndef", "ndef-tag", &["ndef"]),
         ("payment", "payment-card", &["payment"]),
         ("transit", "transit-card", &["desfire"]),
-        ("molto2", "multi-profile-token", &["molto2"]),
+        ("molto2 serial=7659622000001", "multi-profile-token", &["molto2"]),
         ("dumb", "unknown-card", &[]),
     ];
-    assert_eq!(cards.len(), oathburn_emulator::Foreign::all().len(), "every kind is tried");
+    assert_eq!(cards.len(), oathburn_emulator::Foreign::all().len() + 1, "every kind is tried");
     let desk = Desk::new(1);
     for (card, kind, applets) in cards {
         desk.lab().insert(0, card).unwrap();

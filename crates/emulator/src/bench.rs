@@ -100,8 +100,8 @@ impl Bench {
     pub(crate) fn put_away(&self, devices: Vec<Device>) {
         let mut drawer = lock(&self.drawer);
         for device in devices {
-            let Some(serial) = device.token().map(|token| token.serial().clone()) else { continue };
-            drawer.retain(|other| other.token().is_none_or(|token| *token.serial() != serial));
+            let Some(serial) = device.serial().cloned() else { continue };
+            drawer.retain(|other| other.serial() != Some(&serial));
             drawer.push(device);
         }
     }
@@ -115,7 +115,7 @@ impl Bench {
             self.put_away(swapped_out.into_iter().chain(removed).collect());
         }
         let mut drawer = lock(&self.drawer);
-        let matches = |device: &Device| device.token().is_some_and(|token| token.serial() == serial);
+        let matches = |device: &Device| device.serial() == Some(serial);
         let at = drawer.iter().position(matches);
         at.map(|at| drawer.swap_remove(at)).ok_or_else(|| EmulatorError::NoToken { serial: serial.to_string() })
     }
@@ -124,13 +124,13 @@ impl Bench {
     pub(crate) fn look_at<T>(
         &self,
         serial: &SerialNumber,
-        mut look: impl FnMut(&crate::Token2Single) -> T,
+        mut look: impl FnMut(&Device) -> T,
     ) -> Result<T, EmulatorError> {
         for mut reader in self.readers() {
             let swapped_out = reader.take_swapped_out();
             self.put_away(swapped_out);
             if let Ok(Some(found)) =
-                reader.with_device(|device| device.token().filter(|token| token.serial() == serial).map(&mut look))
+                reader.with_device(|device| (device.serial() == Some(serial)).then(|| look(device)))
             {
                 return Ok(found);
             }
@@ -138,8 +138,7 @@ impl Bench {
         let drawer = lock(&self.drawer);
         drawer
             .iter()
-            .filter_map(Device::token)
-            .find(|token| token.serial() == serial)
+            .find(|device| device.serial() == Some(serial))
             .map(look)
             .ok_or_else(|| EmulatorError::NoToken { serial: serial.to_string() })
     }

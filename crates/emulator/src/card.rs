@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use oathburn_oath::SerialNumber;
+
 /// The answer to reset of a contactless card as PC/SC composes it: no historical bytes, T=0 and T=1 offered.
 pub const CONTACTLESS_ATR: [u8; 5] = [0x3b, 0x80, 0x80, 0x01, 0x01];
 
@@ -58,6 +60,41 @@ impl Activation {
             _ => 0x84,
         };
         Self { atqa: [0x00, size], sak: 0x20, uid: uid.to_vec(), ats: vec![0x05, 0x78, 0x77, 0x41, 0x02] }
+    }
+}
+
+impl Activation {
+    /// The card of a serial number: an identifier of four bytes that differs from token to token and never changes
+    /// (FNV-1a).
+    pub(crate) fn of(serial: &SerialNumber) -> Self {
+        let mix = |hash: u32, &byte: &u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        let [first, rest @ ..] = serial.as_str().as_bytes().iter().fold(0x811c_9dc5, mix).to_be_bytes();
+        // 08 begins random identifiers, 88 marks a longer one, xF is one that others may have too.
+        let first = if matches!(first, 0x08 | 0x88) || first & 0x0f == 0x0f { first ^ 0x02 } else { first };
+        Self::new(&[first, rest[0], rest[1], rest[2]])
+    }
+}
+
+/// A short C-APDU (ISO/IEC 7816-4, section 5.2), read as leniently as these cards read it.
+pub(crate) struct ShortApdu<'a> {
+    pub(crate) class: u8,
+    pub(crate) instruction: u8,
+    pub(crate) p1: u8,
+    pub(crate) p2: u8,
+    pub(crate) data: &'a [u8],
+    /// What follows the data: Le, or anything else.
+    pub(crate) behind: &'a [u8],
+}
+
+impl<'a> ShortApdu<'a> {
+    /// `None` for fewer than four bytes, or fewer data than Lc says. Without Lc there are no data.
+    pub(crate) fn read(command: &'a [u8]) -> Option<Self> {
+        let &[class, instruction, p1, p2, ref rest @ ..] = command else { return None };
+        let (data, behind) = match rest {
+            [] => (rest, rest),
+            [length, rest @ ..] => rest.split_at_checked(usize::from(*length))?,
+        };
+        Some(Self { class, instruction, p1, p2, data, behind })
     }
 }
 

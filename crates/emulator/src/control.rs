@@ -11,25 +11,27 @@ use serde_json::{Value, json};
 use crate::bench::{Reader, ReaderId};
 use crate::pcscd_watch::PATIENCE;
 use crate::words::Words;
-use crate::{Bench, Device, EmulatorError, Exchange, Faulty, Token2Single};
+use crate::{Bench, Device, EmulatorError, Exchange, Faulty};
 
 /// All commands, as `help` shows them.
 const HELP: &[&str] = &[
     "READER is 0, 1, ... on the PC/SC service, nfc0, nfc1, ... (also where NFC is asked for) for a PN532",
     "insert READER token2-single serial=SERIAL [restricted=0|1] [clock-offset=SECONDS] [old-firmware=TRIES]",
-    "insert READER fido|oath|security-key|ndef|payment|transit|molto2|dumb",
+    "insert READER molto2 serial=SERIAL [profiles=N] [firmware=2.1] [key=16-CHARACTERS] [attempts=N] [clock-offset=SECONDS]",
+    "insert READER ykoath serial=SERIAL [kind=yubikey|generic] [version=5.4.3] [password=WORD] [transport=usb|nfc] [device-id=HEX]",
+    "insert READER fido|oath|security-key|ndef|payment|transit|dumb",
     "insert READER same                    the card that lay there last, as it was",
     "insert READER token SERIAL            a token known from before, as it was",
     "remove READER",
-    "press READER                          the button: lays the card there again if it is not",
+    "press READER                          the button, ▲, a touch; lays the card there again if it is not",
     "power-cycle READER                    takes the card away and lays it there again",
-    "display READER|token SERIAL           the code on the display",
+    "display READER|token SERIAL [profile=N]    the code on the display",
     "state READER|token SERIAL [--with-seed]",
     "clock READER shift=SECONDS            moves the token's clock",
     "fault READER tear-before|tear-after|mute|lapse|slow ms=N|status sw=HHHH|short len=N|flip bit=N [at=N|ins=HH]",
     "fault READER tear-config|tear-store [at=N|ins=HH]",
     "fault READER swap [at=N|ins=HH] CARD  another card after that command; CARD as with insert",
-    "fault READER lock tries=N             old firmware: locks for good after N wrong answers",
+    "fault READER lock tries=N             locks after N wrong answers; token2-single: old firmware, for good",
     "faults READER clear",
     "log READER [clear]",
     "chip NFC mute|no-reply|nack|error-frame|vanish|tear-before|tear-after [at=N|cmd=HH]",
@@ -86,7 +88,7 @@ impl Bench {
             "clock" => self.control_clock(words),
             "chip" => self.control_chip(words),
             "remove" => self.with_reader(words, Reader::remove),
-            "press" => self.with_reader(words, Reader::insert_again),
+            "press" => self.control_press(words),
             "power-cycle" => self.with_reader(words, |reader| {
                 drop(reader.card()?);
                 reader.remove()?;
@@ -135,32 +137,55 @@ impl Bench {
         Ok(json!({}))
     }
 
-    /// Looks at the token on a reader, or at one named by `token SERIAL` wherever it lies.
-    fn on_token<T>(&self, words: &mut Words<'_>, mut look: impl FnMut(&Token2Single) -> T) -> Result<T, EmulatorError> {
+    /// Looks at what lies on a reader, or at what is named by `token SERIAL` wherever it lies.
+    fn on_device<T>(&self, words: &mut Words<'_>, look: impl FnMut(&Device) -> T) -> Result<T, EmulatorError> {
         if words.next_is("token") {
             let serial = words.next("a serial number")?.parse()?;
             return self.look_at(&serial, look);
         }
         let id = words.reader()?;
-        let found = self.reader(id)?.with_device(|device| device.token().map(&mut look))?;
-        found.ok_or(EmulatorError::NotToken)
+        self.reader(id)?.with_device(look)
+    }
+
+    /// The button, whatever it is on the device: it switches on, confirms, or is touched.
+    fn control_press(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
+        let id = words.reader()?;
+        words.end()?;
+        let mut reader = self.reader(id)?;
+        reader.insert_again()?;
+        let mut card = reader.card()?;
+        Ok(match card.card_mut() {
+            Device::Molto2(token) => json!({ "confirmed": token.confirm() }),
+            Device::YkOath(key) => {
+                key.touch();
+                json!({ "touched": true })
+            }
+            Device::Token2Single(_) | Device::Foreign(_) => json!({}),
+        })
     }
 
     fn control_display(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
         let now = SystemClock.now();
-        let code = self.on_token(&mut words, |token| token.display_at(now))?;
+        let profile = words.parsed("profile", "a number from 0", |value| value.parse().ok())?;
+        let code = self.on_device(&mut words, |device| match (device, profile) {
+            (Device::Token2Single(token), None) => Ok(token.display_at(now)),
+            (Device::Molto2(token), _) => token
+                .display_at(profile.unwrap_or(0), now)
+                .ok_or_else(|| EmulatorError::words(format!("there are {} profiles", token.profiles().len()))),
+            (Device::Foreign(_), _) => Err(EmulatorError::NotToken),
+            (Device::Token2Single(_), Some(_)) => Err(EmulatorError::words("this token has no profiles")),
+            (Device::YkOath(_), _) => Err(EmulatorError::words("a security key has no display")),
+        })??;
         words.end()?;
         Ok(json!({ "code": code, "at": now.seconds() }))
     }
 
     fn control_state(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
-        let state = self.on_token(&mut words, |token| (spec::state(token), spec::seed(token)))?;
-        let (mut json, seed) = state;
-        if words.next_is("--with-seed") {
-            json["seed"] = seed;
-        }
+        let now = SystemClock.now();
+        let with_seed = words.take("--with-seed");
+        let state = self.on_device(&mut words, |device| spec::state(device, now, with_seed))?;
         words.end()?;
-        Ok(json)
+        state.ok_or(EmulatorError::NotToken)
     }
 
     fn control_clock(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
@@ -169,9 +194,19 @@ impl Bench {
         words.end()?;
         let reader = self.reader(id)?;
         let mut card = reader.card()?;
-        let token = card.card_mut().token_mut().ok_or(EmulatorError::NotToken)?;
-        token.shift_clock(seconds);
-        Ok(json!({ "clock": token.time().seconds(), "clock_offset": token.clock_offset() }))
+        let (time, offset) = match card.card_mut() {
+            Device::Token2Single(token) => {
+                token.shift_clock(seconds);
+                (token.time(), token.clock_offset())
+            }
+            Device::Molto2(token) => {
+                token.shift_clock(seconds);
+                (token.time(), token.clock_offset())
+            }
+            Device::YkOath(_) => return Err(EmulatorError::words("a security key has no clock")),
+            Device::Foreign(_) => return Err(EmulatorError::NotToken),
+        };
+        Ok(json!({ "clock": time.seconds(), "clock_offset": offset }))
     }
 
     fn control_log(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
@@ -233,7 +268,7 @@ fn log_json<'a>(log: impl Iterator<Item = &'a Exchange>) -> Value {
 }
 
 fn serial_of(device: &Device) -> Option<String> {
-    device.token().map(|token| token.serial().to_string())
+    device.serial().map(ToString::to_string)
 }
 
 #[cfg(test)]

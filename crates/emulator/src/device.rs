@@ -1,11 +1,17 @@
 //! Everything that can lie on an emulated reader, as one type.
 
-use crate::{Activation, Card, Foreign, Reply, Tear, Token2Single};
+use oathburn_oath::SerialNumber;
+
+use crate::{Activation, Card, Foreign, Molto2, Reply, Tear, Token2Single, YkOath};
 
 /// A token or a foreign card.
 pub enum Device {
     /// A single-profile token.
     Token2Single(Box<Token2Single>),
+    /// A token with many profiles.
+    Molto2(Box<Molto2>),
+    /// A security key with an OATH applet.
+    YkOath(Box<YkOath>),
     /// A card that is no token we program.
     Foreign(Foreign),
 }
@@ -15,29 +21,36 @@ impl Device {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Token2Single(_) => "token2-single",
+            Self::Molto2(_) => "molto2",
+            Self::YkOath(_) => "ykoath",
             Self::Foreign(foreign) => foreign.name(),
         }
     }
 
-    /// The token, when it is one.
-    pub fn token(&self) -> Option<&Token2Single> {
+    /// The serial number of what has one. Foreign cards are all alike.
+    pub fn serial(&self) -> Option<&SerialNumber> {
         match self {
-            Self::Token2Single(token) => Some(token),
+            Self::Token2Single(token) => Some(token.serial()),
+            Self::Molto2(token) => Some(token.serial()),
+            Self::YkOath(key) => Some(key.serial()),
             Self::Foreign(_) => None,
         }
     }
 
-    /// The token, when it is one.
-    pub fn token_mut(&mut self) -> Option<&mut Token2Single> {
+    /// Whether its execution passes this place.
+    pub fn can_tear(&self, tear: Tear) -> bool {
         match self {
-            Self::Token2Single(token) => Some(token),
-            Self::Foreign(_) => None,
+            Self::Token2Single(_) | Self::Molto2(_) => true,
+            Self::YkOath(_) => tear == Tear::Store,
+            Self::Foreign(_) => false,
         }
     }
 
     fn as_card(&self) -> &dyn Card {
         match self {
             Self::Token2Single(token) => token,
+            Self::Molto2(token) => token,
+            Self::YkOath(key) => key,
             Self::Foreign(foreign) => foreign,
         }
     }
@@ -45,6 +58,8 @@ impl Device {
     fn as_card_mut(&mut self) -> &mut dyn Card {
         match self {
             Self::Token2Single(token) => token,
+            Self::Molto2(token) => token,
+            Self::YkOath(key) => key,
             Self::Foreign(foreign) => foreign,
         }
     }

@@ -1,6 +1,6 @@
 //! Cards that are not tokens we program, for tests of what else people put on a reader.
 //!
-//! Each knows the SELECT of its applications (ISO/IEC 7816-4, section 11.1.1); one answers a few reading commands.
+//! Each knows the SELECT of its applications (ISO/IEC 7816-4, section 11.1.1) and nothing else.
 
 use crate::{Activation, Card, Reply};
 
@@ -12,8 +12,6 @@ type Application = (&'static [u8], &'static [u8]);
 pub struct Foreign {
     name: &'static str,
     applications: &'static [Application],
-    /// Commands that it answers to the letter, and the data of the answers.
-    reads: &'static [(&'static [u8], &'static [u8])],
 }
 
 /// FIDO over NFC (CTAP 2, section 11.3): SELECT answers the version as text.
@@ -40,27 +38,14 @@ const PAYMENT: Application = (
 /// A ticket of public transport: the application of a MIFARE `DESFire` card.
 const DESFIRE: Application = (&[0xd2, 0x76, 0x00, 0x00, 0x85, 0x01, 0x00], &[]);
 
-/// What a Molto2 tells anybody: serial number and clock, and its first profile (Token2's protocol note).
-const MOLTO2_INFO: &[u8] = b"\0\0\0\x0d7659622000001\0\0\x65\x53\xf1\x00";
-const MOLTO2_PROFILE: &[u8] = b"\x95\x1f\x70\x1d\0ACME\0\0\0\0\0\0\0\0\0\0\0\0\x65\x53\xf1\0\0\0\0\0\x01\x1e\x06\x01";
-
-static FOREIGN: [Foreign; 8] = [
-    Foreign { name: "fido", applications: &[FIDO], reads: &[] },
-    Foreign { name: "oath", applications: &[OATH], reads: &[] },
-    Foreign { name: "security-key", applications: &[FIDO, OATH], reads: &[] },
-    Foreign { name: "ndef", applications: &[NDEF], reads: &[] },
-    Foreign { name: "payment", applications: &[PAYMENT], reads: &[] },
-    Foreign { name: "transit", applications: &[DESFIRE], reads: &[] },
-    Foreign {
-        name: "molto2",
-        applications: &[],
-        reads: &[
-            (&[0x80, 0x41, 0, 0, 2, 0x02, 0x11], MOLTO2_INFO),
-            (&[0x80, 0x41, 0, 0, 0], MOLTO2_INFO),
-            (&[0x80, 0x41, 0, 0, 1, 0x70], MOLTO2_PROFILE),
-        ],
-    },
-    Foreign { name: "dumb", applications: &[], reads: &[] },
+static FOREIGN: [Foreign; 7] = [
+    Foreign { name: "fido", applications: &[FIDO] },
+    Foreign { name: "oath", applications: &[OATH] },
+    Foreign { name: "security-key", applications: &[FIDO, OATH] },
+    Foreign { name: "ndef", applications: &[NDEF] },
+    Foreign { name: "payment", applications: &[PAYMENT] },
+    Foreign { name: "transit", applications: &[DESFIRE] },
+    Foreign { name: "dumb", applications: &[] },
 ];
 
 const NOT_FOUND: u16 = 0x6a82;
@@ -77,8 +62,8 @@ impl Foreign {
         FOREIGN.iter().find(|kind| kind.name == name).copied()
     }
 
-    /// Its name: `fido`, `oath`, `security-key` (both of them), `ndef`, `payment`, `transit`,
-    /// `molto2` or `dumb`.
+    /// Its name: `fido`, `oath`, `security-key` (both of them), `ndef`, `payment`, `transit`
+    /// or `dumb`.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -106,9 +91,6 @@ impl Card for Foreign {
     fn reset(&mut self) {}
 
     fn transmit(&mut self, command: &[u8]) -> Reply {
-        if let Some((_, data)) = self.reads.iter().find(|(known, _)| *known == command) {
-            return Reply::Answer([data, &[0x90, 0x00][..]].concat());
-        }
         self.select(command).unwrap_or_else(|| Reply::status(UNKNOWN_INSTRUCTION))
     }
 }
@@ -142,15 +124,14 @@ mod tests {
         for kind in Foreign::all() {
             for (name, select, answer) in selects {
                 let expected = match kind.name() {
-                    "dumb" | "molto2" => "6d00",
+                    "dumb" => "6d00",
                     own if own == name => answer,
                     "security-key" if name == "fido" || name == "oath" => answer,
                     _ => "6a82",
                 };
                 assert_eq!(talk(kind.name(), select), expected, "{} asked for {name}", kind.name());
             }
-            let info = talk(kind.name(), "80410000020211");
-            assert_eq!(info == "6d00", kind.name() != "molto2", "{}", kind.name());
+            assert_eq!(talk(kind.name(), "80410000020211"), "6d00");
             assert_eq!(talk(kind.name(), ""), "6d00");
             assert_eq!(talk(kind.name(), "00a40400ff"), "6d00");
         }

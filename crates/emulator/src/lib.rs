@@ -1,7 +1,8 @@
 //! Emulated tokens and readers for tests, demo and training.
 //!
 //! A [`Card`] is a function from bytes to bytes. [`Token2Single`] is a token that behaves on the wire as the vendor's
-//! firmware does, judged by recorded conversations; [`Faulty`] is any card to which things happen. An [`Insertion`] puts
+//! firmware does, judged by recorded conversations; [`Molto2`] is its sibling with many profiles, and [`YkOath`] a security
+//! key with an OATH applet, judged by Yubico's own client. [`Faulty`] is any card to which things happen. An [`Insertion`] puts
 //! a card on a reader of a real PC/SC service, and the program `emulate` runs such a service, privately. A [`Pn532Port`] is
 //! an NFC chip on a pseudo-terminal, which libnfc takes for a reader.
 //!
@@ -47,16 +48,20 @@ mod driver;
 mod error;
 mod fault;
 mod foreign;
+mod hash;
 mod lab;
+mod molto2;
 pub mod namespaces;
 mod pcscd_watch;
 mod pn532;
 mod pn532_port;
 mod private_pcscd;
 mod pty;
+mod token2_cipher;
 mod token2_single;
 mod vpcd;
 mod words;
+mod ykoath;
 
 pub use bench::{Bench, ReaderId};
 pub use card::{Activation, CONTACTLESS_ATR, Card, Reply, Tear};
@@ -67,8 +72,10 @@ pub use error::EmulatorError;
 pub use fault::{Exchange, Fault, Faulty, Trigger};
 pub use foreign::Foreign;
 pub use lab::{Lab, LabOptions, emulate_binary};
+pub use molto2::{Molto2, Profile};
 pub use pn532::{ChipFault, Pn532};
 pub use pn532_port::Pn532Port;
 pub use private_pcscd::PrivatePcscd;
 pub use token2_single::{Challenges, Settings, Token2Single};
 pub use vpcd::Insertion;
+pub use ykoath::{Entry, KeyKind, OathType, Version, YkOath};

@@ -2,7 +2,6 @@
 //!
 //! Written from `docs/protocol/token2-single.md` and judged by the recorded conversations, never by the driver.
 
-mod cipher;
 mod state;
 
 use std::sync::Arc;
@@ -11,6 +10,8 @@ use oathburn_oath::{Algorithm, Clock, Digits, Seed, SerialNumber, SystemClock, T
 
 pub use self::state::Settings;
 use self::state::{Memory, Session, Tries};
+use crate::card::ShortApdu;
+use crate::token2_cipher::{BLOCK, Cipher, MAC, unpad};
 use crate::{Activation, Card, Reply, Tear};
 
 const DONE: u16 = 0x9000;
@@ -29,6 +30,10 @@ const WRITE_CONFIG: u8 = 0xd4;
 
 /// The longest seed on the wire: four blocks, of which at least one byte is the padding's marker.
 const MAX_SEED_BODY: usize = 64;
+
+/// The key of every token of the family. The vendor publishes it; it protects nothing.
+const DEVICE_KEY: [u8; 16] =
+    [0x8a, 0xd2, 0x06, 0x88, 0x3c, 0xa3, 0x69, 0x48, 0x2a, 0xb2, 0x71, 0x82, 0xb6, 0xe8, 0x32, 0x24];
 
 /// Where challenges come from; `None` when there are no more.
 pub type Challenges = Box<dyn FnMut() -> Option<[u8; 8]> + Send>;
@@ -163,15 +168,8 @@ impl Token2Single {
     }
 
     fn execute(&mut self, command: &[u8]) -> Reply {
-        let &[class, instruction, p1, p2, ref rest @ ..] = command else { return Reply::status(WRONG_LENGTH) };
-        // What follows the data (Le, or anything else) is not looked at.
-        let data = match rest {
-            [] => rest,
-            [length, rest @ ..] => match rest.get(..usize::from(*length)) {
-                Some(data) => data,
-                None => return Reply::status(WRONG_LENGTH),
-            },
-        };
+        let Some(apdu) = ShortApdu::read(command) else { return Reply::status(WRONG_LENGTH) };
+        let ShortApdu { class, instruction, p1, p2, data, .. } = apdu;
         match (class, instruction) {
             (0x80, GET_INFO) => self.info(),
             (0x80, GET_CHALLENGE) if p1 == 0x08 => self.challenge(),
@@ -201,7 +199,7 @@ impl Token2Single {
             return NOT_AUTHENTICATED;
         }
         let (Session::Challenged(challenge), 16) = (&self.session, answer.len()) else { return WRONG_DATA };
-        let right = cipher::proof(*challenge) == answer;
+        let right = Cipher::new(&DEVICE_KEY).proof(*challenge) == answer;
         if let Some(tries) = &mut self.tries {
             tries.count(right);
         }
@@ -211,11 +209,12 @@ impl Token2Single {
 
     /// The class with a MAC. The MAC is judged first, then the instruction, then the session, then the data.
     fn execute_secured(&mut self, [instruction, p1, p2]: [u8; 3], data: &[u8]) -> Reply {
-        let Some((body, mac)) = data.split_last_chunk::<{ cipher::MAC }>() else { return Reply::status(WRONG_LENGTH) };
-        let length = u8::try_from(body.len()).expect("the data of a short APDU has at most 255 bytes");
-        if cipher::mac([0x80, instruction, p1, p2, length], body) != *mac {
-            return Reply::status(NOT_AUTHENTICATED);
+        if data.len() < MAC {
+            return Reply::status(WRONG_LENGTH);
         }
+        let Some(body) = Cipher::new(&DEVICE_KEY).authentic([instruction, p1, p2], data) else {
+            return Reply::status(NOT_AUTHENTICATED);
+        };
         match (instruction, p1) {
             (WRITE_SEED, 0x01) | (WRITE_CONFIG, _) if self.session != Session::Open => Reply::status(NOT_AUTHENTICATED),
             (WRITE_SEED, 0x01) => self.write_seed(body),
@@ -225,10 +224,10 @@ impl Token2Single {
     }
 
     fn write_seed(&mut self, body: &[u8]) -> Reply {
-        if body.is_empty() || body.len() > MAX_SEED_BODY || !body.len().is_multiple_of(cipher::BLOCK) {
+        if body.is_empty() || body.len() > MAX_SEED_BODY || !body.len().is_multiple_of(BLOCK) {
             return Reply::status(WRONG_DATA);
         }
-        let Some(mut plain) = cipher::unpack_seed(body) else { return Reply::status(WRONG_DATA) };
+        let Some(mut plain) = unpad(Cipher::new(&DEVICE_KEY).decrypt(body)) else { return Reply::status(WRONG_DATA) };
         // An empty seed is accepted like any other, and is no seed.
         self.memory.held.seed = Seed::new(std::mem::take(&mut plain)).ok();
         self.store()
@@ -272,7 +271,7 @@ impl Token2Single {
 
 impl Card for Token2Single {
     fn activation(&self) -> Activation {
-        Activation::new(&uid(&self.serial))
+        Activation::of(&self.serial)
     }
 
     fn reset(&mut self) {
@@ -287,15 +286,6 @@ impl Card for Token2Single {
         self.tear = Some(tear);
         true
     }
-}
-
-/// An identifier of four bytes that differs from token to token and never changes: FNV-1a of the serial number.
-fn uid(serial: &SerialNumber) -> [u8; 4] {
-    let mix = |hash: u32, &byte: &u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    let [first, rest @ ..] = serial.as_str().as_bytes().iter().fold(0x811c_9dc5, mix).to_be_bytes();
-    // 08 begins random identifiers, 88 marks a longer one, xF is one that others may have too.
-    let first = if matches!(first, 0x08 | 0x88) || first & 0x0f == 0x0f { first ^ 0x02 } else { first };
-    [first, rest[0], rest[1], rest[2]]
 }
 
 #[cfg(test)]

@@ -25,6 +25,12 @@ impl<'a> Words<'a> {
         is
     }
 
+    /// Whether this word stands anywhere.
+    pub(crate) fn take(&mut self, word: &str) -> bool {
+        let at = self.0.iter().position(|other| *other == word);
+        at.and_then(|at| self.0.remove(at)).is_some()
+    }
+
     /// The next word as a reader.
     pub(crate) fn reader(&mut self) -> Result<ReaderId, EmulatorError> {
         let word = self.next("a reader")?;
@@ -81,7 +87,7 @@ mod tests {
         assert_eq!(words.reader().unwrap(), ReaderId::Pcsc(3));
         assert_eq!(words.parsed("at", "a number", |v| v.parse().ok()).unwrap(), Some(7_u32));
         assert_eq!(words.named("at"), None);
-        assert!(words.next_is("token") && !words.next_is("token"));
+        assert!(words.take("token") && !words.take("token") && !words.next_is("token"));
         words.end().unwrap();
     }
 

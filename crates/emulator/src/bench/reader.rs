@@ -149,7 +149,7 @@ impl Reader {
         if self.is_inserted() {
             return None;
         }
-        let is_it = |card: &mut SharedCard| lock(card).card().token().is_some_and(|token| token.serial() == serial);
+        let is_it = |card: &mut SharedCard| lock(card).card().serial() == Some(serial);
         let card = self.card.take_if(is_it)?;
         self.drop_card();
         // The insertion's thread has ended and the antenna is empty, so nobody else holds the card.

@@ -19,7 +19,11 @@ impl Bench {
             words.end()?;
             let reader = self.reader(id)?;
             let mut card = reader.card()?;
-            card.card_mut().token_mut().ok_or(EmulatorError::NotToken)?.lock_after(tries);
+            match card.card_mut() {
+                Device::Token2Single(token) => token.lock_after(tries),
+                Device::Molto2(token) => token.set_attempts(tries),
+                Device::YkOath(_) | Device::Foreign(_) => return Err(EmulatorError::NotToken),
+            }
             return Ok(json!({}));
         }
         let trigger = trigger(&mut words, "ins")?;
@@ -27,8 +31,13 @@ impl Bench {
         words.end()?;
         let reader = self.reader(id)?;
         let mut card = reader.card()?;
-        if matches!(fault, Fault::TearInside(_)) && card.card().token().is_none() {
-            return Err(EmulatorError::NotToken);
+        if let Fault::TearInside(tear) = fault
+            && !card.card().can_tear(tear)
+        {
+            return Err(match card.card() {
+                Device::Foreign(_) => EmulatorError::NotToken,
+                device => EmulatorError::words(format!("a {} has no such place", device.kind())),
+            });
         }
         card.arm(trigger, fault);
         Ok(json!({ "faults": card.armed() }))

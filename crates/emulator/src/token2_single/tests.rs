@@ -16,7 +16,7 @@ fn word(reply: &Reply) -> u16 {
 
 fn login(token: &mut Token2Single) -> u16 {
     let Reply::Answer(bytes) = token.transmit(&[0x80, GET_CHALLENGE, 0x08, 0, 0]) else { panic!("no challenge") };
-    let proof = cipher::proof(*bytes.first_chunk().unwrap());
+    let proof = Cipher::new(&DEVICE_KEY).proof(*bytes.first_chunk().unwrap());
     word(&token.transmit(&[&[0x80, ANSWER_CHALLENGE, 0, 0, 16], proof.as_slice()].concat()))
 }
 
@@ -27,7 +27,7 @@ fn wrong_login(token: &mut Token2Single) -> u16 {
 
 fn secured(instruction: u8, p1: u8, body: &[u8]) -> Vec<u8> {
     let length = u8::try_from(body.len()).unwrap();
-    let mac = cipher::mac([0x80, instruction, p1, 0, length], body);
+    let mac = Cipher::new(&DEVICE_KEY).mac([0x80, instruction, p1, 0, length], body);
     [&[0x84, instruction, p1, 0, length + 4], body, &mac].concat()
 }
 
