@@ -35,6 +35,11 @@ pub(crate) const NEEDS: &[Need] = &[
     },
     Need { package: "libnfc-examples", reason: "another one, which polls", probe: Probe::Program("nfc-poll") },
     Need { package: "oathtool", reason: "a foreign judge of our codes", probe: Probe::Program("oathtool") },
+    Need {
+        package: "yubikey-manager",
+        reason: "a foreign judge of the emulated OATH applet",
+        probe: Probe::Program("ykman"),
+    },
     Need { package: "zbar-tools", reason: "a foreign reader of our QR codes", probe: Probe::Program("zbarimg") },
     Need { package: "qrencode", reason: "a foreign maker of QR codes", probe: Probe::Program("qrencode") },
     Need { package: "util-linux", reason: "services of the tests' own", probe: Probe::Program("unshare") },

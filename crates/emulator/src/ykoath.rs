@@ -7,7 +7,7 @@ mod entry;
 mod key;
 mod tlv;
 
-use oathburn_oath::{Algorithm, SerialNumber};
+use oathburn_oath::{Algorithm, Seed, SerialNumber};
 use sha1::Sha1;
 use zeroize::Zeroizing;
 
@@ -165,7 +165,19 @@ impl YkOath {
         self
     }
 
-    /// The serial number. On the wire it is told by YubiKeys only.
+    /// With so many entries (at most as many as fit) whose names have 64 bytes: more than one answer can carry.
+    #[must_use]
+    pub fn with_long_entries(mut self, count: usize) -> Self {
+        let entry = |number: usize| {
+            let name = format!("Issuer {number:02}:{:x<54}", format!("user{number:02}@example.com.")).into_bytes();
+            let key = hash::hmac(Algorithm::Sha1, b"long entries", &name);
+            Entry::totp(name, Seed::new(key).expect("SHA-1 has 20 bytes"))
+        };
+        self.memory.places = (0..count.min(self.version.max_entries())).map(entry).map(Some).collect();
+        self
+    }
+
+    /// The serial number. On the wire only a YubiKey tells it.
     pub fn serial(&self) -> &SerialNumber {
         &self.serial
     }

@@ -90,12 +90,16 @@ fn ykoath(words: &mut Words<'_>) -> Result<YkOath, EmulatorError> {
         _ => None,
     })?;
     let password = words.named("password");
+    let entries = words.parsed("long-entries", "a number", |value| value.parse().ok())?;
     let mut key = YkOath::new(serial, kind, version.unwrap_or(Version([5, 4, 3])));
     if let Some(id) = id {
         key = key.with_device_id(id);
     }
     if contact == Some(true) {
         key = key.on_contact();
+    }
+    if let Some(entries) = entries {
+        key = key.with_long_entries(entries);
     }
     Ok(match password {
         Some(password) => key.with_password(password),

@@ -227,3 +227,70 @@ fn chips_have_faults_and_plugs_of_their_own() {
     }
     assert_eq!(refused(&self::bench(), "chip 0 mute"), "reader 0 is no NFC chip");
 }
+
+#[test]
+fn a_molto2_has_profiles_and_a_button_that_confirms() {
+    let bench = bench();
+    say(
+        &bench,
+        "insert 0 molto2 serial=7659622000001 profiles=50 firmware=2.0 key=0123456789ABCDEF attempts=3 clock-offset=-9",
+    );
+    let state = say(&bench, "state 0");
+    assert_eq!((&state["card"], &state["firmware"], &state["attempts"]), (&json!("molto2"), &json!("2.0"), &json!(3)));
+    assert_eq!((&state["factory_key"], &state["profiles"][49]["clock_offset"]), (&json!(false), &json!(-9)));
+    assert_eq!((state["profiles"].as_array().unwrap().len(), state["profiles"][0].get("seed")), (50, None));
+    assert_eq!(say(&bench, "state 0 --with-seed")["profiles"][7]["seed"], Value::Null);
+    assert_eq!(say(&bench, "display 0 profile=49")["code"], "------");
+    assert_eq!(say(&bench, "display 0")["code"], "------");
+    assert_eq!(refused(&bench, "display 0 profile=50"), "there are 50 profiles");
+    assert_eq!(say(&bench, "press 0")["confirmed"], Value::Null);
+    bench.reader(ReaderId::Pcsc(0)).unwrap().card().unwrap().transmit(&[0x80, 0x56, 0, 0, 0]);
+    assert_eq!(say(&bench, "state 0")["waiting_for_button"], "factory-reset");
+    assert_eq!(say(&bench, "press 0")["confirmed"], "factory-reset");
+    assert_eq!(say(&bench, "state 0")["factory_key"], true);
+    assert_eq!(say(&bench, "clock 0 shift=10")["clock_offset"], 1);
+    say(&bench, "fault 0 lock tries=1");
+    assert_eq!(say(&bench, "state 0")["attempts"], 1);
+    for fault in ["tear-config", "tear-store ins=C5", "swap ykoath serial=2"] {
+        say(&bench, &format!("fault 0 {fault}"));
+    }
+    say(&bench, "insert 0 dumb");
+    assert_eq!(say(&bench, "state token 7659622000001")["card"], "molto2");
+    for wrong in [
+        "",
+        "serial=1 profiles=0",
+        "serial=1 profiles=101",
+        "serial=1 firmware=2",
+        "serial=1 key=short",
+        "serial=1 attempts=0",
+    ] {
+        refused(&bench, &format!("insert 0 molto2 {wrong}"));
+    }
+}
+
+#[test]
+fn a_security_key_has_entries_and_is_touched() {
+    let bench = bench();
+    say(
+        &bench,
+        "insert 0 ykoath serial=12345678 version=5.2.7 transport=usb device-id=0123456789ABCDEF password=x long-entries=99",
+    );
+    let state = say(&bench, "state 0");
+    assert_eq!((&state["kind"], &state["version"]), (&json!("yubikey"), &json!("5.2.7")));
+    assert_eq!((&state["device_id"], &state["access_code"]), (&json!("0123456789abcdef"), &json!(true)));
+    assert_eq!((state["entries"].as_array().unwrap().len(), state["entries"][0].get("seed")), (32, None));
+    assert_eq!(say(&bench, "state 0 --with-seed")["entries"][31]["seed"].as_str().unwrap().len(), 40);
+    assert_eq!(say(&bench, "press 0")["touched"], true);
+    say(&bench, "fault 0 tear-store");
+    for wrong in ["display 0", "clock 0 shift=1", "fault 0 tear-config", "fault 0 lock tries=1"] {
+        refused(&bench, wrong);
+    }
+    say(&bench, "insert 0 ykoath serial=NK-1 kind=generic");
+    assert_eq!(say(&bench, "state token 12345678")["transport"], "usb");
+    assert_eq!(say(&bench, "state 0")["transport"], "nfc");
+    for wrong in
+        ["serial=NK-1", "serial=1 kind=x", "serial=1 version=5", "serial=1 device-id=00", "serial=1 transport=ble"]
+    {
+        refused(&bench, &format!("insert 0 ykoath {wrong}"));
+    }
+}

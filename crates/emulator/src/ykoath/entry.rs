@@ -56,6 +56,21 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// What most entries are: SHA-1, six digits.
+    pub(super) fn totp(name: Vec<u8>, key: Seed) -> Self {
+        Self {
+            name,
+            oath_type: OathType::Totp,
+            algorithm: Algorithm::Sha1,
+            digits: 6,
+            key,
+            touch: false,
+            increasing: false,
+            counter: 0,
+            highest: Vec::new(),
+        }
+    }
+
     /// Reads the data of PUT.
     pub(super) fn read(data: &[u8], version: Version) -> Result<Self, Refusal> {
         let wrong = Refusal::Word(WRONG_SYNTAX);
@@ -85,15 +100,13 @@ impl Entry {
         };
         fields.end()?;
         Ok(Self {
-            name: name.to_vec(),
             oath_type,
             algorithm,
             digits,
-            key,
             touch: property & TOUCH != 0,
             increasing: property & INCREASING != 0,
             counter,
-            highest: Vec::new(),
+            ..Self::totp(name.to_vec(), key)
         })
     }
 

@@ -52,7 +52,7 @@ impl FromStr for KeyKind {
     }
 }
 
-/// The applet's version, on YubiKeys the firmware's.
+/// The applet's version, on a YubiKey the firmware's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub [u8; 3]);
 

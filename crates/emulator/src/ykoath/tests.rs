@@ -282,11 +282,9 @@ fn a_touch_is_good_for_one_code_and_not_needed_in_a_field() {
 
 #[test]
 fn long_answers_come_in_pieces() {
-    let mut key = selected();
-    let names: Vec<Vec<u8>> = (0..32).map(|number| format!("{number:064}").into_bytes()).collect();
-    for name in &names {
-        assert_eq!(put(&mut key, name, 0x21, &[]), DONE);
-    }
+    let mut key = fresh([5, 7, 4]).with_long_entries(32);
+    select(&mut key);
+    let names: Vec<Vec<u8>> = key.entries().map(|entry| entry.name.clone()).collect();
     let (list, pieces) = joined(&mut key, [0, LIST, 0, 0], &[]);
     assert_eq!((list.len(), pieces), (2144, 9));
     let mut fields = Fields(&list);
