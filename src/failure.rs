@@ -102,10 +102,12 @@ fn is_interrupted(error: &EscrowError) -> bool {
 
 fn escrow_exit(error: &EscrowError) -> Exit {
     match error {
-        EscrowError::EntryUnknown { .. } | EscrowError::EntryAmbiguous { .. } | EscrowError::TagRefused { .. } => {
-            Exit::Input
-        }
-        EscrowError::LineRefused { .. }
+        EscrowError::EntryUnknown { .. }
+        | EscrowError::EntryAmbiguous { .. }
+        | EscrowError::TagRefused { .. }
+        | EscrowError::FactRefused { .. }
+        | EscrowError::CheckpointUnreadable { .. }
+        | EscrowError::LineRefused { .. }
         | EscrowError::LabelRefused { .. }
         | EscrowError::MemberUnknown { .. }
         | EscrowError::MemberAmbiguous { .. }

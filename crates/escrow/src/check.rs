@@ -33,7 +33,12 @@ pub(crate) fn verify_events(view: &dyn View, trust: &Trust) -> Result<Vec<Findin
     Ok(report.findings)
 }
 
-fn finding(table: &'static str, row: String, column: Option<&'static str>, problem: impl Into<String>) -> Finding {
+pub(crate) fn finding(
+    table: &'static str,
+    row: String,
+    column: Option<&'static str>,
+    problem: impl Into<String>,
+) -> Finding {
     Finding { table, row, column, entry: None, event: None, problem: problem.into() }
 }
 
@@ -43,7 +48,7 @@ fn entry_finding(entry: &[u8], column: Option<&'static str>, problem: impl Into<
     Finding { entry: id, ..finding("entries", row, column, problem) }
 }
 
-fn event_finding(id: EventId, problem: impl Into<String>) -> Finding {
+pub(crate) fn event_finding(id: EventId, problem: impl Into<String>) -> Finding {
     Finding { event: Some(id), ..finding("events", id.to_string(), None, problem) }
 }
 

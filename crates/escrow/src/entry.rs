@@ -5,8 +5,7 @@ use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
 use oathburn_oath::{
-    Digits, FamilyId, HotpParams, Params, SerialNumber, Slot, TimeStep, TokenIdentity, TokenRecord, TotpParams,
-    UnixTime,
+    Digits, FamilyId, HotpParams, Params, SerialNumber, TimeStep, TokenIdentity, TokenRecord, TotpParams, UnixTime,
 };
 use uuid::Uuid;
 
@@ -259,39 +258,6 @@ impl TryFrom<&EntryRow> for Entry {
             revision: row.revision.try_into().map_err(|_| damaged("revision"))?,
             annotations: row.annotations.read().map_err(damaged)?,
         })
-    }
-}
-
-/// Which entries; what is `None` or empty lets all pass.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// The wire protocol.
-    pub family: Option<FamilyId>,
-    /// The whole serial number.
-    pub serial: Option<SerialNumber>,
-    /// The slot.
-    pub slot: Option<Slot>,
-    /// The whole UPN; upper and lower case of ASCII letters are the same.
-    pub upn: Option<String>,
-    /// The whole model name.
-    pub model: Option<String>,
-    /// The issuer.
-    pub issuer: Option<String>,
-    /// Any of these states.
-    pub states: Vec<EntryState>,
-    /// The batch.
-    pub batch: Option<BatchId>,
-}
-
-impl Filter {
-    /// All entries of one token's slot.
-    pub fn identity(identity: &TokenIdentity) -> Self {
-        Self {
-            family: Some(identity.family.clone()),
-            serial: Some(identity.serial.clone()),
-            slot: Some(identity.slot.clone()),
-            ..Self::default()
-        }
     }
 }
 

@@ -190,6 +190,65 @@ pub enum EscrowError {
         /// The version that is there now.
         found: u64,
     },
+    /// The store went back behind what was seen before: a signed event is gone, or another stands in its place.
+    #[error("the store went back: {seen} events of {writer} were seen before, and it has {found} or others")]
+    StoreOlder {
+        /// Whose events.
+        writer: String,
+        /// How many were seen.
+        seen: u64,
+        /// How many there are now.
+        found: u64,
+    },
+    /// A file that is no checkpoint.
+    #[error("the checkpoint cannot be read: {problem}")]
+    CheckpointUnreadable {
+        /// Why.
+        problem: String,
+    },
+    /// A checkpoint that no officer has signed as it is.
+    #[error("the checkpoint was not signed by an officer as it is")]
+    CheckpointForged,
+    /// The operating system refused something with a backup.
+    #[error("failed to {action} the backup {}: {source}", path.display())]
+    BackupIo {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A backup is never written over anything.
+    #[error("{} is there already", path.display())]
+    BackupExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that is no backup, or no longer one.
+    #[error("{} is no whole backup: {problem}", path.display())]
+    BackupUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// A backup that was made for other officers.
+    #[error("the backup {} is not for this officer", path.display())]
+    BackupForOthers {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A backup in which something is not as it was signed.
+    #[error("the backup {} is not as it was signed, {problems} problems, the first: {first}", path.display())]
+    BackupUnsound {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        problems: usize,
+        /// The first of them.
+        first: String,
+    },
     /// A pin that cannot be read.
     #[error("the pin {} cannot be read: {problem}", path.display())]
     PinUnreadable {
@@ -363,6 +422,14 @@ impl Remedy for EscrowError {
             Self::OtherEscrow { .. } => "escrow-other",
             Self::RosterForged { .. } => "roster-forged",
             Self::RosterOlder { .. } => "roster-older",
+            Self::StoreOlder { .. } => "store-older",
+            Self::CheckpointUnreadable { .. } => "checkpoint-unreadable",
+            Self::CheckpointForged => "checkpoint-forged",
+            Self::BackupIo { .. } => "backup-io",
+            Self::BackupExists { .. } => "backup-exists",
+            Self::BackupUnreadable { .. } => "backup-unreadable",
+            Self::BackupForOthers { .. } => "backup-for-others",
+            Self::BackupUnsound { .. } => "backup-unsound",
             Self::PinUnreadable { .. } => "pin-unreadable",
             Self::PinIo { .. } => "pin-io",
             Self::StationNotApproved { .. } => "station-not-approved",
@@ -425,10 +492,20 @@ impl Remedy for EscrowError {
             }
             Self::RosterForged { .. } => "seal nothing: somebody changed the store; keep a copy and ask an officer",
             Self::RosterOlder { .. } => "an old copy of the store lies here; put back the newest one",
+            Self::StoreOlder { .. } => {
+                "burn nothing: find out who put an older state there, and put the newest back; if an officer restored a \
+                 backup, see with `oathburn escrow accept` what is lost"
+            }
+            Self::CheckpointUnreadable { .. } => "give the file that `oathburn escrow audit checkpoint` wrote",
+            Self::CheckpointForged => "believe nothing of it: somebody changed the file; take another copy of it",
+            Self::BackupExists { .. } => "give the name of a new file",
+            Self::BackupUnreadable { .. } => "use another copy of the backup, or an older one",
+            Self::BackupForOthers { .. } => "give the file of an officer it was made for with --identity",
+            Self::BackupUnsound { .. } => "use an older backup; keep this one for whoever finds out what happened",
             Self::PinUnreadable { .. } => {
                 "ask an officer which escrow belongs here; remove the pin only if the store is trusted"
             }
-            Self::PinIo { .. } => "check that the folder belongs to you and has room",
+            Self::PinIo { .. } | Self::BackupIo { .. } => "check that the folder belongs to you and has room",
             Self::StationNotApproved { .. } => "ask an officer to approve this station",
             Self::OfficerUnknown { .. } => "give the file of an officer of this escrow with --identity",
             Self::LineRefused { .. } => {

@@ -4,10 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use oathburn_oath::{Clock, Seed, TokenIdentity};
 
+use data_encoding::HEXLOWER;
+
 use crate::audit::DUPLICATE_KEYS;
+use crate::canon::Canon;
+use crate::heads::{self, Heads};
 use crate::journal::{Draft, EventDraft, Journal};
 use crate::keys::KeyPair;
 use crate::opener::{self, Events};
+use crate::pins::Written;
 use crate::roster::Trust;
 use crate::sealing::Sealing;
 use crate::sqlite::SqliteStore;
@@ -49,6 +54,7 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     trust: RwLock<Arc<Trust>>,
     pub(crate) sealing: Mutex<Option<Sealing>>,
+    first_use: bool,
 }
 
 impl Escrow {
@@ -108,6 +114,7 @@ impl Escrow {
     ) -> Result<Self, EscrowError> {
         let StoreUrl::Sqlite(path) = url;
         let store: Box<dyn EscrowStore> = Box::new(SqliteStore::open(path)?);
+        let first_use = pins.escrow(url)?.is_none();
         let trust = follow(&*store, url, pins, None)?;
         let inner = Inner {
             url: url.clone(),
@@ -118,6 +125,7 @@ impl Escrow {
             clock,
             trust: RwLock::new(Arc::new(trust)),
             sealing: Mutex::new(None),
+            first_use,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -125,6 +133,23 @@ impl Escrow {
     /// Which escrow it is.
     pub fn id(&self) -> EscrowId {
         self.inner.trust().escrow()
+    }
+
+    /// Whether this user had never seen a store at this place: then everything is believed for the first time, and
+    /// [`Self::fingerprint`] should be compared with what an officer says.
+    pub fn is_first_use(&self) -> bool {
+        self.inner.first_use
+    }
+
+    /// What tells this escrow from every other: a digest of its id and of the roster it was founded with, from which
+    /// all others follow by signatures.
+    pub fn fingerprint(&self) -> String {
+        let trust = self.inner.trust();
+        let first = trust.rosters().first().map(|roster| roster.hash).unwrap_or_default();
+        let digest =
+            Canon::new("oathburn escrow fingerprint 1").bytes(trust.escrow().as_bytes()).bytes(&first).digest();
+        let groups: Vec<_> = digest[..16].chunks(2).map(|pair| HEXLOWER.encode(pair)).collect();
+        groups.join("-")
     }
 
     /// The roster in force.
@@ -300,20 +325,25 @@ impl Inner {
     ) -> Result<(), EscrowError> {
         let roster = trust.latest().version;
         let journal = Journal { trust, signer, who: &self.who, time: self.now() };
+        let mut written = Written::default();
         self.store.commit(&mut |view| {
             if u64::try_from(view.roster_version()?) != Ok(roster) {
                 return Err(EscrowError::RosterUnsteady);
             }
-            journal.write(view, draft(view)?)
-        })
+            let commit = journal.write(view, draft(view)?)?;
+            written = Written::of(&commit);
+            Ok(commit)
+        })?;
+        // It is done, whatever can be remembered of it here: the next one to open the store sees it, and says so when
+        // it cannot be kept.
+        let _ = self.pins.remember(&self.url, trust.escrow(), &written);
+        Ok(())
     }
 }
 
 /// The event that goes with a version of the roster.
 pub(crate) fn roster_signed(roster: &Roster) -> EventDraft {
-    let facts = Facts::new()
-        .with("version", seconds(roster.version))
-        .with("hash", data_encoding::HEXLOWER.encode(&roster.hash));
+    let facts = Facts::new().with("version", seconds(roster.version)).with("hash", HEXLOWER.encode(&roster.hash));
     EventDraft::new(EventKind::RosterSigned, facts)
 }
 
@@ -327,21 +357,33 @@ fn verified(view: &dyn View, trust: &Trust, rows: Vec<EntryRow>) -> Result<Vec<E
 }
 
 /// Reads the rosters of a store and moves the pin on. What was read before another process moved the pin is read again:
-/// only a store that then is still behind the pin went back.
+/// only a store that then is still behind the pin went back. So did one that lacks an event that was seen: events are
+/// seen only when they are in the store, so what was seen is asked for first.
 fn follow(store: &dyn EscrowStore, url: &StoreUrl, pins: &Pins, known: Option<EscrowId>) -> Result<Trust, EscrowError> {
     let mut tries = 0;
     loop {
-        let trust = store::read(store, |view| trust(view, known.map_or_else(|| pins.escrow(url), |id| Ok(Some(id)))?))?;
+        let pinned = known.map_or_else(|| pins.escrow(url), |id| Ok(Some(id)))?;
+        let seen = pinned.map_or_else(|| Ok(Heads::default()), |escrow| pins.heads(url, escrow))?;
+        let (trust, lost, newer) = store::read(store, |view| {
+            let trust = trust(view, pinned)?;
+            let (lost, newer) = (seen.lost(view, &trust)?, seen.newer(view, &trust)?);
+            Ok((trust, lost, newer))
+        })?;
         tries += 1;
         match pins.follow(url, &trust) {
             Err(EscrowError::RosterOlder { .. }) if tries < 5 => {}
-            other => return other.map(|()| trust),
+            Err(error) => return Err(error),
+            Ok(()) => {
+                heads::refuse(&lost)?;
+                pins.advance(url, trust.escrow(), &newer)?;
+                return Ok(trust);
+            }
         }
     }
 }
 
 /// Reads and verifies the rosters of a store; `pinned` is the escrow that should be there.
-fn trust(view: &dyn View, pinned: Option<EscrowId>) -> Result<Trust, EscrowError> {
+pub(crate) fn trust(view: &dyn View, pinned: Option<EscrowId>) -> Result<Trust, EscrowError> {
     let header = view.header()?;
     let escrow = match header.as_slice() {
         [header] => EscrowId::from_slice(&header.id),
@@ -369,7 +411,7 @@ pub(crate) fn duplicate_keys(view: &dyn View, trust: &Trust, keys: &KeyPair) -> 
     Ok(unwrapped)
 }
 
-fn seconds(count: u64) -> i64 {
+pub(crate) fn seconds(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 

@@ -59,6 +59,12 @@ named! {
         CodeDisclosed = "code-disclosed",
         /// The seed was opened to compare a code with it; nothing was shown.
         CodeCompared = "code-compared",
+        /// The ends of all chains were signed.
+        Checkpointed = "checkpointed",
+        /// The store was written into a backup.
+        BackedUp = "backed-up",
+        /// The store came out of a backup.
+        Restored = "restored",
         /// The seed was shown.
         Revealed = "revealed",
         /// The seed was opened to write it into a file or a pipe.
@@ -84,6 +90,8 @@ impl EventKind {
                 | K::CodeCompared
                 | K::Revealed
                 | K::Exported
+                | K::Checkpointed
+                | K::Restored
         )
     }
 

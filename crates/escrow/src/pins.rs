@@ -1,5 +1,7 @@
 //! What this user has seen of each store: which escrow, which roster.
 
+mod seen;
+
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::canon::Canon;
 use crate::roster::Trust;
 use crate::{EscrowError, EscrowId, StoreUrl, keyfile};
+
+pub use self::seen::SealedToken;
+pub(crate) use self::seen::{Written, sealed_tokens};
 
 /// A folder with one small file for each store, which pins the escrow and the version of the roster seen there.
 ///
@@ -94,7 +99,20 @@ impl Pins {
     /// Pins a store, whatever was pinned before.
     pub(crate) fn replace(&self, url: &StoreUrl, trust: &Trust) -> Result<(), EscrowError> {
         let _lock = self.lock()?;
-        places(url).each().try_for_each(|place| self.write(place, &Pin::of(trust)))
+        places(url).each().try_for_each(|place| {
+            self.forget_heads(place)?;
+            self.write(place, &Pin::of(trust))
+        })
+    }
+
+    /// The version of the roster that was seen, where it is not the store's or one before it.
+    pub(crate) fn newer_roster(&self, url: &StoreUrl, trust: &Trust) -> Result<Option<u64>, EscrowError> {
+        for place in places(url).each() {
+            if let Some(pin) = self.load(place)?.filter(|pin| verify(pin, trust).is_err()) {
+                return Ok(Some(pin.roster));
+            }
+        }
+        Ok(None)
     }
 
     fn lock(&self) -> Result<File, EscrowError> {

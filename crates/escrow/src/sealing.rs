@@ -95,7 +95,7 @@ impl Escrow {
         Ok(Sealing { sealer: Sealer::begin(trust.escrow(), roster.version, officers)?, stored: false, tag_key })
     }
 
-    fn require_approval(&self, trust: &Trust) -> Result<(), EscrowError> {
+    pub(crate) fn require_approval(&self, trust: &Trust) -> Result<(), EscrowError> {
         if trust.latest().is_station(&self.inner.station.keys().writer()) {
             Ok(())
         } else {

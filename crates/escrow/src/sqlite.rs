@@ -1,6 +1,8 @@
 //! The store in a SQLite file.
 
 mod fault;
+mod image;
+mod query;
 mod view;
 mod write;
 
@@ -14,6 +16,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use self::fault::Fault;
+pub(crate) use self::image::Arriving;
 use self::view::SqliteView;
 use crate::store::{Commit, EscrowStore, View};
 use crate::{EscrowError, keyfile};

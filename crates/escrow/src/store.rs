@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use crate::annotation::AnnotationRow;
 use crate::canon::Canon;
 use crate::seal::SealRow;
-use crate::{EntryId, EscrowError, EscrowId, EventFilter, Filter, SessionId, WriterId};
+use crate::{EntryId, EscrowError, EscrowId, EventFilter, Filter, SessionId, Stats, WriterId};
 
 /// A store. Each call is one whole transaction.
 pub(crate) trait EscrowStore: Send + Sync {
@@ -42,6 +42,10 @@ pub(crate) trait View {
     fn writers(&self) -> Result<Vec<WriterRow>, EscrowError>;
     /// The end of a writer's chain.
     fn head(&self, writer: &WriterId) -> Result<ChainHead, EscrowError>;
+    /// The ends of all chains, by the writers' keys.
+    fn heads(&self) -> Result<Vec<(Vec<u8>, ChainHead)>, EscrowError>;
+    /// The hash of an event.
+    fn event_hash(&self, writer: &WriterId, sequence: i64) -> Result<Option<Vec<u8>>, EscrowError>;
     fn session(&self, id: &[u8]) -> Result<Option<WrapRow>, EscrowError>;
     fn sessions(&self, after: &[u8], limit: usize) -> Result<Vec<WrapRow>, EscrowError>;
     fn duplicate_keys(&self) -> Result<Vec<WrapRow>, EscrowError>;
@@ -69,6 +73,10 @@ pub(crate) trait View {
     fn events(&self, filter: &EventFilter, after: (i64, i64), limit: usize) -> Result<Vec<EventRow>, EscrowError>;
     /// Touches entry by entry, also those whose event or entry is gone.
     fn touches(&self, after: &TouchKey, limit: usize) -> Result<Vec<TouchRow>, EscrowError>;
+    /// How many there are of what.
+    fn stats(&self) -> Result<Stats, EscrowError>;
+    /// Hands out the whole store as bytes, piece by piece.
+    fn image(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), EscrowError>) -> Result<(), EscrowError>;
     /// What the database itself finds wrong with its tables, and tables that are not as we made them.
     fn structure(&self) -> Result<Vec<String>, EscrowError>;
 }

@@ -30,14 +30,40 @@ pub(crate) fn wrap<'a>(
     what: &'static str,
 ) -> Result<Vec<u8>, EscrowError> {
     let refused = || EscrowError::NotWrapped { key: what };
-    let recipients: Vec<_> = recipients.into_iter().map(recipient).collect::<Option<_>>().ok_or_else(refused)?;
-    let recipients = recipients.iter().map(|one| &**one as &dyn age::Recipient);
-    let encryptor = age::Encryptor::with_recipients(recipients).map_err(|_| refused())?;
+    let encryptor = encryptor(recipients, what)?;
     let mut wrapped = Vec::new();
     let mut writer = encryptor.wrap_output(&mut wrapped).map_err(|_| refused())?;
     std::io::Write::write_all(&mut writer, key.as_slice()).map_err(|_| refused())?;
     writer.finish().map_err(|_| refused())?;
     Ok(wrapped)
+}
+
+/// What encrypts to age recipients, of whom each can decrypt. `what` names the plaintext in errors.
+pub(crate) fn encryptor<'a>(
+    recipients: impl IntoIterator<Item = &'a str>,
+    what: &'static str,
+) -> Result<age::Encryptor, EscrowError> {
+    let refused = || EscrowError::NotWrapped { key: what };
+    let recipients: Vec<_> = recipients.into_iter().map(recipient).collect::<Option<_>>().ok_or_else(refused)?;
+    let recipients = recipients.iter().map(|one| &**one as &dyn age::Recipient);
+    age::Encryptor::with_recipients(recipients).map_err(|_| refused())
+}
+
+/// Why a file cannot be read with the keys at hand.
+pub(crate) enum Unopened {
+    /// It is encrypted to others.
+    OtherRecipients,
+    /// It is no age file.
+    NotAge,
+}
+
+/// Decrypts a file of any length.
+pub(crate) fn reader<R: std::io::Read>(from: R, keys: &KeyPair) -> Result<age::stream::StreamReader<R>, Unopened> {
+    let decryptor = age::Decryptor::new(from).map_err(|_| Unopened::NotAge)?;
+    decryptor.decrypt(std::iter::once(keys.identity() as &dyn age::Identity)).map_err(|error| match error {
+        age::DecryptError::NoMatchingKeys => Unopened::OtherRecipients,
+        _ => Unopened::NotAge,
+    })
 }
 
 /// Unwraps a key.

@@ -248,7 +248,7 @@ fn of_two_officers_who_change_the_roster_one_is_told() {
     stale.add(&carol.line(Role::Station)).unwrap();
     assert_eq!(home.open().roster().officers.len(), 3);
     alice.remove(Role::Officer, "bob").unwrap();
-    assert_eq!(stale.add(&lines[0]).unwrap_err().code(), "officer-unknown");
+    assert_eq!(stale.add(&bob.line(Role::Station)).unwrap_err().code(), "officer-unknown");
     assert_sound(&home);
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::{EntryId, EntryState, EscrowError, EscrowId, Role};
 
 oathburn_oath::variants! {
-    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder PinUnreadable PinIo StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady
+    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder StoreOlder CheckpointUnreadable CheckpointForged BackupIo BackupExists BackupUnreadable BackupForOthers BackupUnsound PinUnreadable PinIo StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady
 }
 
 impl EscrowError {
@@ -14,6 +14,7 @@ impl EscrowError {
     #[doc(hidden)]
     pub fn samples() -> Vec<Self> {
         let (path, store) = (PathBuf::from("/home/alice/officer.key"), "/srv/escrow.db".to_owned());
+        let backup = || PathBuf::from("/mnt/escrow.age");
         let source = || io::Error::from(io::ErrorKind::PermissionDenied);
         let entry = EntryId::from_slice(&[0x01; 16]).expect("16 bytes");
         let escrow = EscrowId::from_slice(&[0x02; 16]).expect("16 bytes");
@@ -45,6 +46,14 @@ impl EscrowError {
             Self::OtherEscrow { pinned: escrow, found },
             Self::RosterForged { version: 2 },
             Self::RosterOlder { pinned: 2, found: 1 },
+            Self::StoreOlder { writer: "desk-7".into(), seen: 20, found: 15 },
+            Self::CheckpointUnreadable { problem: "it is too long".into() },
+            Self::CheckpointForged,
+            Self::BackupIo { action: "write", path: backup(), source: source() },
+            Self::BackupExists { path: backup() },
+            Self::BackupUnreadable { path: backup(), problem: "it is no age file".into() },
+            Self::BackupForOthers { path: backup() },
+            Self::BackupUnsound { path: backup(), problems: 2, first: "entries 0190: the entry was deleted".into() },
             Self::PinUnreadable { path: path.clone(), problem: "it is empty".into() },
             Self::PinIo { action: "read", path, source: source() },
             Self::StationNotApproved { escrow },

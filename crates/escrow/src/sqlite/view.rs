@@ -1,17 +1,17 @@
 //! Reading rows.
 
-use oathburn_oath::UnixTime;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params, params_from_iter};
 
 use super::fault::Fault;
+use super::query::{self, Query};
 use crate::annotation::AnnotationRow;
 use crate::seal::SealRow;
 use crate::store::{
     ChainHead, EntryRow, EventRow, HeaderRow, RosterRow, Touch, TouchEvent, TouchKey, TouchRow, View, WrapRow,
     WriterRow,
 };
-use crate::{EntryId, EscrowError, EventFilter, Filter, WriterId};
+use crate::{EntryId, EscrowError, EventFilter, Filter, Stats, WriterId};
 
 /// The store inside a transaction.
 pub(super) struct SqliteView<'a> {
@@ -29,7 +29,7 @@ const SESSION_SELECT: &str = "SELECT s.id, s.roster, s.created_at, s.wrap, w.key
     FROM sessions s LEFT JOIN writers w ON w.id = s.writer";
 
 /// A text; what is not UTF-8 was not written by us, and shows as what no signature covers.
-fn text(row: &Row<'_>, index: usize) -> rusqlite::Result<String> {
+pub(super) fn text(row: &Row<'_>, index: usize) -> rusqlite::Result<String> {
     Ok(maybe_text(row, index)?.unwrap_or_default())
 }
 
@@ -170,34 +170,7 @@ fn touch_row(row: &Row<'_>) -> rusqlite::Result<TouchRow> {
     Ok(TouchRow { key: touch_key(row)?, revision: row.get(4)?, digest: row.get(5)?, facts: text(row, 6)?, event })
 }
 
-/// A query that grows by conditions.
-struct Query {
-    sql: String,
-    values: Vec<Value>,
-}
-
-impl Query {
-    fn new(sql: impl Into<String>, values: impl Into<Vec<Value>>) -> Self {
-        Self { sql: sql.into(), values: values.into() }
-    }
-
-    /// One more condition, if there is a value for it.
-    fn and(&mut self, condition: &str, value: Option<impl Into<Value>>) {
-        if let Some(value) = value {
-            self.sql.push_str(" AND ");
-            self.sql.push_str(condition);
-            self.values.push(value.into());
-        }
-    }
-
-    fn end(&mut self, order: &str, limit: usize) {
-        self.sql.push_str(order);
-        self.sql.push_str(" LIMIT ?");
-        self.values.push(rows(limit).into());
-    }
-}
-
-fn rows(limit: usize) -> i64 {
+pub(super) fn rows(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
@@ -272,6 +245,23 @@ impl View for SqliteView<'_> {
         Ok(head.unwrap_or_default())
     }
 
+    fn heads(&self) -> Result<Vec<(Vec<u8>, ChainHead)>, EscrowError> {
+        self.list(
+            "SELECT w.key, e.sequence, e.hash FROM writers w JOIN events e ON e.writer = w.id
+             WHERE e.sequence = (SELECT max(sequence) FROM events WHERE writer = w.id) ORDER BY w.key",
+            [],
+            |row| Ok((row.get(0)?, ChainHead { sequence: row.get(1)?, hash: row.get(2)? })),
+        )
+    }
+
+    fn event_hash(&self, writer: &WriterId, sequence: i64) -> Result<Option<Vec<u8>>, EscrowError> {
+        self.one(
+            "SELECT hash FROM events WHERE writer = (SELECT id FROM writers WHERE key = ?1) AND sequence = ?2",
+            params![writer.as_bytes(), sequence],
+            |row| row.get(0),
+        )
+    }
+
     fn session(&self, id: &[u8]) -> Result<Option<WrapRow>, EscrowError> {
         self.one(&format!("{SESSION_SELECT} WHERE s.id = ?1"), [id], session)
     }
@@ -295,23 +285,7 @@ impl View for SqliteView<'_> {
     }
 
     fn entries(&self, filter: &Filter, after: &[u8], limit: usize) -> Result<Vec<EntryRow>, EscrowError> {
-        let mut query =
-            Query::new(format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE id > ?"), [Value::Blob(after.to_vec())]);
-        query.and("serial = ?", filter.serial.as_ref().map(ToString::to_string));
-        query.and("family = ?", filter.family.as_ref().map(ToString::to_string));
-        query.and("slot = ?", filter.slot.as_ref().map(ToString::to_string));
-        query.and("upn = ?", filter.upn.clone());
-        query.and("model = ?", filter.model.clone());
-        query.and("issuer = ?", filter.issuer.clone());
-        query.and("batch = ?", filter.batch.map(|batch| batch.as_bytes().to_vec()));
-        if !filter.states.is_empty() {
-            // Few states have most of the entries: the index on states is for lists that ask for nothing else.
-            let narrow = filter.serial.is_some() || filter.upn.is_some() || filter.batch.is_some();
-            query.sql.push_str(if narrow { " AND +state IN (" } else { " AND state IN (" });
-            query.sql.push_str(&vec!["?"; filter.states.len()].join(", "));
-            query.sql.push(')');
-            query.values.extend(filter.states.iter().map(|state| Value::Text(state.as_str().into())));
-        }
+        let mut query = query::entries(ENTRY_COLUMNS, filter, after);
         query.end(" ORDER BY id", limit);
         self.list(&query.sql, params_from_iter(query.values), entry)
     }
@@ -380,7 +354,6 @@ impl View for SqliteView<'_> {
     }
 
     fn events(&self, filter: &EventFilter, after: (i64, i64), limit: usize) -> Result<Vec<EventRow>, EscrowError> {
-        let time = |time: UnixTime| i64::try_from(time.seconds()).unwrap_or(i64::MAX);
         let mut query = Query::new(
             format!("{EVENT_SELECT} WHERE (e.writer, e.sequence) > (?, ?)"),
             [Value::Integer(after.0), Value::Integer(after.1)],
@@ -391,8 +364,8 @@ impl View for SqliteView<'_> {
         );
         query.and("e.kind = ?", filter.kind.map(|kind| kind.as_str().to_owned()));
         query.and("w.key = ?", filter.writer.map(|writer| writer.as_bytes().to_vec()));
-        query.and("e.time >= ?", filter.since.map(time));
-        query.and("e.time < ?", filter.until.map(time));
+        query.and("e.time >= ?", filter.since.map(query::seconds));
+        query.and("e.time < ?", filter.until.map(query::seconds));
         query.end(" ORDER BY e.writer, e.sequence", limit);
         let events = self.list(&query.sql, params_from_iter(query.values), event)?;
         events.into_iter().map(|event| self.with_touched(event)).collect()
@@ -407,6 +380,14 @@ impl View for SqliteView<'_> {
             params![after.entry, after.writer, after.sequence, after.position, rows(limit)],
             touch_row,
         )
+    }
+
+    fn stats(&self) -> Result<Stats, EscrowError> {
+        query::stats(self.connection).map_err(|error| self.fault.of(error))
+    }
+
+    fn image(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), EscrowError>) -> Result<(), EscrowError> {
+        super::image::image(self.connection, self.fault, take)
     }
 
     fn structure(&self) -> Result<Vec<String>, EscrowError> {

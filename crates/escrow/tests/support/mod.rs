@@ -54,6 +54,15 @@ impl Home {
         Escrow::open(&self.url(), self.station(), &self.pins(), who(), Arc::new(FixedClock(NOW.offset(60))))
     }
 
+    /// Forgets how far the store had come when it was last seen; the pin stays.
+    pub(crate) fn forget_heads(&self) {
+        for file in std::fs::read_dir(self.path("pins")).unwrap().map(|entry| entry.unwrap().path()) {
+            if file.to_str().unwrap().ends_with("-heads") {
+                std::fs::remove_file(file).unwrap();
+            }
+        }
+    }
+
     /// The officer once more: an opener takes one over.
     pub(crate) fn officer(&self) -> Officer {
         let path = self.path("officer.key");

@@ -1,0 +1,237 @@
+//! Beside the pin: the newest event of each writer, and the tokens this user has sealed seeds for.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use data_encoding::HEXLOWER;
+use oathburn_oath::UnixTime;
+use serde::{Deserialize, Serialize};
+
+use super::{Pins, failed, places};
+use crate::heads::Heads;
+use crate::store::{ChainHead, Commit, EntryRow, EventRow};
+use crate::{EntryId, EscrowError, EscrowId, EventKind, StoreUrl, WriterId, keyfile};
+
+/// Tokens that are remembered; the oldest are forgotten first.
+const MAX_TOKENS: usize = 5000;
+/// A file of tokens that is longer is cut.
+const MAX_LEN: u64 = 2 * 1024 * 1024;
+
+/// A token that this user sealed a seed for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedToken {
+    /// The entry.
+    #[serde(with = "as_text")]
+    pub entry: EntryId,
+    /// The token's family.
+    pub family: String,
+    /// Its serial number.
+    pub serial: String,
+    /// The slot.
+    pub slot: String,
+    /// Whose chain the event is in.
+    #[serde(with = "as_hex")]
+    pub writer: WriterId,
+    /// The event's place in it.
+    pub sequence: u64,
+    /// When, in seconds since 1970.
+    pub time: u64,
+    /// What happened: `reserved`, `imported`, `programmed`.
+    pub kind: String,
+}
+
+impl SealedToken {
+    /// When it happened.
+    pub fn at(&self) -> UnixTime {
+        UnixTime::new(self.time)
+    }
+}
+
+mod as_text {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(id: &crate::EntryId, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(id)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<crate::EntryId, D::Error> {
+        String::deserialize(from)?.parse().map_err(de::Error::custom)
+    }
+}
+
+mod as_hex {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(id: &crate::WriterId, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(id)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<crate::WriterId, D::Error> {
+        let bytes = super::HEXLOWER.decode(String::deserialize(from)?.as_bytes()).map_err(de::Error::custom)?;
+        crate::WriterId::from_slice(&bytes).ok_or_else(|| de::Error::custom("no key"))
+    }
+}
+
+/// What a transaction wrote, as far as it is remembered.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    heads: Heads,
+    tokens: Vec<SealedToken>,
+}
+
+impl Written {
+    pub(crate) fn of(commit: &Commit) -> Self {
+        let mut written = Self::default();
+        for event in &commit.events {
+            let Some(writer) = WriterId::from_slice(&event.writer) else { continue };
+            written.heads.0.insert(writer, ChainHead { sequence: event.sequence, hash: event.hash.clone() });
+            let find = |id: &[u8]| {
+                let all = commit.new_entries.iter().chain(&commit.changed_entries);
+                all.into_iter().find(|row| row.id == id).cloned()
+            };
+            // Of a large import the newest are enough: all of it is in one file elsewhere.
+            let room = MAX_TOKENS.saturating_sub(written.tokens.len()).min(MAX_TOKENS / 50);
+            written.tokens.extend(sealed_tokens(event, writer, room, find));
+        }
+        written
+    }
+}
+
+/// The tokens an event is about, if it seals or programs; at most so many.
+pub(crate) fn sealed_tokens(
+    event: &EventRow,
+    writer: WriterId,
+    room: usize,
+    find: impl Fn(&[u8]) -> Option<EntryRow>,
+) -> Vec<SealedToken> {
+    let kind = EventKind::from_name(&event.kind);
+    if !matches!(kind, Some(EventKind::Reserved | EventKind::Imported | EventKind::Programmed)) {
+        return Vec::new();
+    }
+    let token = |touch: &crate::store::Touch| {
+        let row = find(&touch.entry)?;
+        Some(SealedToken {
+            entry: EntryId::from_slice(&touch.entry)?,
+            family: row.family,
+            serial: row.serial,
+            slot: row.slot,
+            writer,
+            sequence: event.sequence.try_into().ok()?,
+            time: event.time.try_into().ok()?,
+            kind: event.kind.clone(),
+        })
+    };
+    event.touched.iter().rev().take(room).filter_map(token).collect()
+}
+
+impl Pins {
+    fn beside_pin(&self, place: &str, what: &str) -> PathBuf {
+        let pin = self.file_at(place);
+        let name = pin.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        self.folder.join(format!("{name}-{what}"))
+    }
+
+    /// The ends of chains that were seen at a store's place.
+    pub(crate) fn heads(&self, url: &StoreUrl, escrow: EscrowId) -> Result<Heads, EscrowError> {
+        let mut heads = Heads::default();
+        for place in places(url).each() {
+            heads.merge(&self.load_heads(place, escrow)?);
+        }
+        Ok(heads)
+    }
+
+    /// Remembers what was seen beyond what is known.
+    pub(crate) fn advance(&self, url: &StoreUrl, escrow: EscrowId, newer: &Heads) -> Result<(), EscrowError> {
+        if newer.0.is_empty() {
+            return Ok(());
+        }
+        // Two processes may have seen different ends: neither is forgotten.
+        let _lock = self.lock()?;
+        let places = places(url);
+        for place in places.each() {
+            let mut heads = self.load_heads(place, escrow)?;
+            heads.merge(newer);
+            self.write_heads(place, escrow, &heads)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers what this process wrote: the ends of its chains, and the tokens.
+    pub(crate) fn remember(&self, url: &StoreUrl, escrow: EscrowId, written: &Written) -> Result<(), EscrowError> {
+        self.advance(url, escrow, &written.heads)?;
+        if written.tokens.is_empty() {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        let path = self.beside_pin(&places(url).real, "tokens");
+        let mut lines = String::new();
+        for token in &written.tokens {
+            lines.push_str(&serde_json::to_string(token).expect("texts and numbers are JSON"));
+            lines.push('\n');
+        }
+        let written = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).and_then(|mut file| {
+            file.write_all(lines.as_bytes())?;
+            file.metadata().map(|metadata| metadata.len())
+        });
+        if written.map_err(failed("write", &path))? > MAX_LEN {
+            Self::shorten(&path)?;
+        }
+        Ok(())
+    }
+
+    fn shorten(path: &std::path::Path) -> Result<(), EscrowError> {
+        let text = fs::read_to_string(path).map_err(failed("read", path))?;
+        let lines: Vec<_> = text.lines().collect();
+        let kept: String = lines[lines.len() / 2..].iter().flat_map(|line| [line, "\n"]).collect();
+        keyfile::replace(path, kept.as_bytes()).map_err(failed("write", path))
+    }
+
+    /// The tokens that were sealed from here after the ends of chains that a store has. Lines that a torn write left
+    /// are passed over.
+    pub(crate) fn tokens_after(&self, url: &StoreUrl, heads: &Heads) -> Result<Vec<SealedToken>, EscrowError> {
+        let path = self.beside_pin(&places(url).real, "tokens");
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(failed("read", &path))?,
+        };
+        let mut tokens = Vec::new();
+        for line in BufReader::new(file.take(2 * MAX_LEN)).lines() {
+            let line = line.map_err(failed("read", &path))?;
+            let Ok(token) = serde_json::from_str::<SealedToken>(&line) else { continue };
+            let known = heads.0.get(&token.writer).map_or(0, |head| head.sequence);
+            if i64::try_from(token.sequence).is_ok_and(|sequence| sequence > known) {
+                tokens.push(token);
+            }
+        }
+        Ok(tokens)
+    }
+
+    /// Forgets what was seen: the store that lies there now is trusted as it is.
+    pub(super) fn forget_heads(&self, place: &str) -> Result<(), EscrowError> {
+        for what in ["heads", "tokens"] {
+            let path = self.beside_pin(place, what);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => other.map_err(failed("remove", &path))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn load_heads(&self, place: &str, escrow: EscrowId) -> Result<Heads, EscrowError> {
+        let path = self.beside_pin(place, "heads");
+        let unreadable = |problem: String| EscrowError::PinUnreadable { path: path.clone(), problem };
+        match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Heads::default()),
+            Err(error) => Err(unreadable(error.to_string())),
+            Ok(text) => Heads::from_text(&text, escrow).map_err(unreadable),
+        }
+    }
+
+    fn write_heads(&self, place: &str, escrow: EscrowId, heads: &Heads) -> Result<(), EscrowError> {
+        let path = self.beside_pin(place, "heads");
+        keyfile::replace(&path, heads.to_text(escrow).as_bytes()).map_err(failed("write", &path))
+    }
+}

@@ -1,0 +1,116 @@
+//! The audit trail, event by event, in constant memory.
+
+use std::collections::BTreeMap;
+
+use data_encoding::HEXLOWER;
+use oathburn_oath::UnixTime;
+
+use crate::escrow::PAGE;
+use crate::store::{self, EventRow};
+use crate::{EntryId, Escrow, EscrowError, Event, EventFilter, EventId, Facts, WriterId};
+
+/// An event with everything that is chained and signed, so that it can be verified elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedEvent {
+    /// What it says.
+    pub event: Event,
+    /// The version of the roster it was signed under.
+    pub roster: u64,
+    /// The facts of the event without those of its entries.
+    pub facts: Facts,
+    /// What it says of each entry, in order.
+    pub touched: Vec<TouchedEntry>,
+    /// The hash of the event before it in its chain, as hex.
+    pub previous: String,
+    /// Its own hash, as hex.
+    pub hash: String,
+    /// The Ed25519 signature of the hash, as hex.
+    pub signature: String,
+}
+
+/// What an event says of one entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TouchedEntry {
+    /// Which entry.
+    pub entry: EntryId,
+    /// Which event of the entry it is, counted from 1.
+    pub revision: u64,
+    /// The digest of the sealed row as hex, where the event seals it.
+    pub digest: Option<String>,
+    /// What it says of this entry alone.
+    pub facts: Facts,
+}
+
+impl Escrow {
+    /// Hands out events, chain by chain and in the order of each chain, all from one state of the store.
+    pub fn each_event<E: From<EscrowError>>(
+        &self,
+        filter: &EventFilter,
+        mut take: impl FnMut(SignedEvent) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let trust = self.inner.trust();
+        let mut refused = None;
+        store::read(&*self.inner.store, |view| {
+            let mut after = (i64::MIN, i64::MIN);
+            loop {
+                let page = view.events(filter, after, PAGE)?;
+                let Some(last) = page.last() else { return Ok(()) };
+                after = (last.writer_number, last.sequence);
+                for row in &page {
+                    if let Err(error) = take(signed(row, Event::read(row, &trust)?)?) {
+                        refused = Some(error);
+                        return Ok(());
+                    }
+                }
+            }
+        })?;
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Up to `limit` of the newest events that pass, by time.
+    pub fn newest_events(&self, filter: &EventFilter, limit: usize) -> Result<Vec<Event>, EscrowError> {
+        let mut newest: BTreeMap<(UnixTime, EventId), Event> = BTreeMap::new();
+        self.each_event::<EscrowError>(filter, |signed| {
+            newest.insert((signed.event.time, signed.event.id), signed.event);
+            if newest.len() > limit {
+                newest.pop_first();
+            }
+            Ok(())
+        })?;
+        Ok(newest.into_values().collect())
+    }
+
+    /// Everybody who was ever on the roster, with the newest label.
+    pub fn writers(&self) -> Vec<(WriterId, String)> {
+        let trust = self.inner.trust();
+        let mut writers = BTreeMap::new();
+        for roster in trust.rosters() {
+            for member in roster.officers.iter().chain(&roster.stations) {
+                writers.insert(member.keys.writer, member.label.clone());
+            }
+        }
+        writers.into_iter().collect()
+    }
+}
+
+fn signed(row: &EventRow, event: Event) -> Result<SignedEvent, EscrowError> {
+    let damaged =
+        || EscrowError::Damaged { table: "events", row: event.id.to_string(), problem: "it cannot be read".into() };
+    let touched = row.touched.iter().map(|touch| {
+        Some(TouchedEntry {
+            entry: EntryId::from_slice(&touch.entry)?,
+            revision: touch.revision.try_into().ok()?,
+            digest: touch.digest.as_deref().map(|digest| HEXLOWER.encode(digest)),
+            facts: Facts::from_json(&touch.facts)?,
+        })
+    });
+    Ok(SignedEvent {
+        roster: row.roster.try_into().map_err(|_| damaged())?,
+        facts: Facts::from_json(&row.facts).ok_or_else(damaged)?,
+        touched: touched.collect::<Option<_>>().ok_or_else(damaged)?,
+        previous: HEXLOWER.encode(&row.previous),
+        hash: HEXLOWER.encode(&row.hash),
+        signature: HEXLOWER.encode(&row.signature),
+        event,
+    })
+}
