@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use oathburn_oath::UnixTime;
 
-use crate::commands::{audit, burn, code, drift, escrow, explain, identify, identify_code, seed, sync, verify};
+use crate::commands::{
+    audit, burn, code, drift, escrow, explain, export, formats, identify, identify_code, seed, sync, verify,
+};
 
 /// Burns seeds onto programmable OATH tokens, keeps them in a sealed escrow, and generates their codes.
 #[derive(Debug, Parser)]
@@ -82,6 +84,8 @@ pub(crate) enum Command {
     Drift(drift::Drift),
     IdentifyCode(identify_code::IdentifyCode),
     Explain(explain::Explain),
+    Export(export::Export),
+    Formats(formats::Formats),
     #[command(subcommand)]
     Escrow(escrow::Escrow),
     /// The same as `oathburn escrow audit`

@@ -7,6 +7,8 @@ pub(crate) mod codes;
 pub(crate) mod drift;
 pub(crate) mod escrow;
 pub(crate) mod explain;
+pub(crate) mod export;
+pub(crate) mod formats;
 pub(crate) mod identify;
 pub(crate) mod identify_code;
 pub(crate) mod readers;
@@ -36,6 +38,8 @@ pub(crate) fn run(command: Command, context: &Context) -> Result {
         Command::Drift(command) => command.run(context),
         Command::IdentifyCode(command) => command.run(context),
         Command::Explain(command) => command.run(context),
+        Command::Export(command) => command.run(context),
+        Command::Formats(command) => command.run(context),
         Command::Escrow(command) => command.run(context),
         Command::Audit(command) => command.run(context),
         Command::Seed(command) => command.run(context),

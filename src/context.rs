@@ -26,6 +26,8 @@ pub(crate) struct Context {
     pub(crate) globals: Globals,
     /// Where this user's files lie.
     folder: PathBuf,
+    /// Where this user's settings lie.
+    config: PathBuf,
     /// What is said on stderr.
     pub(crate) talk: Talk,
     /// Known products.
@@ -37,10 +39,12 @@ impl Context {
     pub(crate) fn new(globals: Globals) -> Result<Self, Failure> {
         let folders = etcetera::base_strategy::choose_native_strategy()
             .map_err(|_| Failure::usage("there is no home folder for oathburn's files", "set HOME"))?;
+        let config = folders.config_dir().join("oathburn");
         Ok(Self {
             folder: folders.data_dir().join("oathburn"),
             talk: Talk::new(&globals),
-            models: models(&folders.config_dir().join("oathburn/models.toml"))?,
+            models: models(&config.join("models.toml"))?,
+            config,
             interrupts: Interrupts::listen()?,
             globals,
         })
@@ -63,6 +67,11 @@ impl Context {
         let deferred = self.interrupts.defer([false, terminate]);
         let passphrase = prompt::passphrase(question)?;
         if deferred.is_interrupted() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(passphrase) }
+    }
+
+    /// The file in which users describe formats of columns.
+    pub(crate) fn columns_file(&self) -> PathBuf {
+        self.config.join("columns.toml")
     }
 
     /// The store's address.

@@ -7,6 +7,7 @@ mod countdown;
 mod exit;
 mod failure;
 mod host_clock;
+mod new_file;
 mod output;
 mod privacy;
 mod progress;

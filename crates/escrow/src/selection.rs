@@ -27,13 +27,15 @@ pub struct HandOut<'a> {
 }
 
 impl Opener {
-    /// Shows each entry that passes the filter and whose seed is known to be on a token to `fits`, and keeps those
-    /// for which it says so. Nothing is noted yet, for nothing has left: `fits` has to forget what it saw.
+    /// Shows each entry that passes the filter, whose seed is known to be on a token and that is `wanted`, to `fits`,
+    /// and keeps those for which it says so. Nothing is noted yet, for nothing has left: `fits` has to forget what it
+    /// saw.
     ///
-    /// An entry whose row or seal was tampered with is an error, as everywhere where seals are opened.
+    /// A wanted entry whose row or seal was tampered with is an error, as everywhere where seals are opened.
     pub fn select(
         &self,
         filter: &Filter,
+        mut wanted: impl FnMut(&Entry) -> bool,
         mut fits: impl FnMut(&Entry, &TokenRecord) -> bool,
     ) -> Result<Selection<'_>, EscrowError> {
         let trust = self.escrow.trust();
@@ -44,7 +46,7 @@ impl Opener {
                 let mut events = Events::new();
                 for row in &rows {
                     let entry = Entry::try_from(row)?;
-                    if entry.state.is_finished() {
+                    if entry.state.is_finished() && wanted(&entry) {
                         let record = self.record(view, &trust, &entry, &mut events)?;
                         if fits(&entry, &record) {
                             entries.push(entry.id);

@@ -28,6 +28,11 @@ pub trait TokenFamily: Sync {
     /// The stable name; it is stored in escrows and never changes.
     fn id(&self) -> FamilyId;
 
+    /// Under whose name its tokens are sold, where it is one: other systems' lists ask for it.
+    fn manufacturer(&self) -> Option<&'static str> {
+        None
+    }
+
     /// What its tokens can do.
     fn capabilities(&self) -> &'static Capabilities;
 

@@ -51,6 +51,10 @@ impl TokenFamily for Token2Single {
         FamilyId::new("token2-single").expect("a literal of lower-case letters")
     }
 
+    fn manufacturer(&self) -> Option<&'static str> {
+        Some("Token2")
+    }
+
     fn capabilities(&self) -> &'static Capabilities {
         &CAPABILITIES
     }
