@@ -180,3 +180,25 @@ fn keys_of_other_makers_have_the_applet_only() {
     assert_eq!(accounts(&desk), ["ACME:bob"]);
     desk.record_ykman("generic", "a key of another maker: no other application, no rename", key);
 }
+
+#[test]
+fn a_key_that_is_torn_away_keeps_what_it_has_stored() {
+    let Some(desk) = desk(YUBIKEY) else { return };
+    let add = |seed| desk.ykman(0, &["oath", "accounts", "add", "--force", "bob", seed]);
+    let tear = |fault: &str, seed| {
+        desk.lab().fault(0, fault).unwrap();
+        assert_ne!(add(seed).code, 0, "{fault}");
+        desk.lab().press(0).unwrap();
+        entries(&desk).first().map(|entry| entry["seed"].as_str().unwrap().to_owned())
+    };
+    let [first, second] = [SEED, OTHER].map(|seed| Seed::from_base32(seed).unwrap());
+    assert_eq!(tear("tear-before ins=01", SEED), None);
+    assert_eq!(tear("tear-after ins=01", SEED), Some(first.to_hex().to_string()));
+    // The client fills a short seed up; the old one is still there when nothing was executed.
+    assert_eq!(tear("tear-before ins=01", OTHER), Some(first.to_hex().to_string()));
+    assert!(tear("tear-after ins=01", OTHER).unwrap().starts_with(&*second.to_hex()));
+    // Overwriting begins with the end of what was there.
+    assert_eq!(tear("tear-store", SEED), None);
+    add(SEED).expect(0);
+    assert_eq!(accounts(&desk), ["bob"]);
+}
