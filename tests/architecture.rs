@@ -38,6 +38,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("postgres", &["oathburn-escrow"]),
     ("age", &["oathburn-escrow"]),
     ("ed25519-dalek", &["oathburn-escrow"]),
+    ("ssh-key", &["oathburn-escrow"]),
     ("chacha20poly1305", &["oathburn-escrow"]),
     // The emulator's program has arguments of its own.
     ("clap", &["oathburn", "oathburn-emulator"]),

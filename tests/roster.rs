@@ -215,3 +215,32 @@ fn a_program_that_is_killed_while_it_seals_anew_is_finished_by_the_next() {
     let check = alice.json(&["escrow", "check"]);
     assert_eq!((&check["ok"], &check["opened"]), (&true.into(), &1500.into()));
 }
+
+#[test]
+fn an_ssh_key_is_an_officers_file_as_any_other() {
+    let (alice, bob) = (Desk::without_readers(), Desk::without_readers());
+    let ssh_key = |desk: &Desk, passphrase: &str| {
+        let path = desk.home().join("id_ed25519").display().to_string();
+        let arguments = ["-q", "-t", "ed25519", "-a", "1", "-N", passphrase, "-f", &path];
+        assert!(std::process::Command::new("ssh-keygen").args(arguments).status().unwrap().success());
+        path
+    };
+    let (alices, bobs) = (ssh_key(&alice, ""), ssh_key(&bob, "secret"));
+    // Without a passphrase it is used, and said what that means.
+    let made = alice.run(&["escrow", "init", "--identity", &alices, "--json"]).expect(0);
+    assert!(made.json()["recipient"].as_str().unwrap().starts_with("ssh-ed25519 AAAA"));
+    assert!(made.stderr.contains("whoever reads the officer's file"), "{}", made.stderr);
+
+    std::fs::write(bob.home().join("passphrase"), "secret\n").unwrap();
+    let passphrase_file = bob.home().join("passphrase").display().to_string();
+    let opens = ["--identity", bobs.as_str(), "--passphrase-file", &passphrase_file];
+    let key = bob.run(&[&["escrow", "officers", "key", "--label", "Bob", "--json"], &opens[..]].concat()).expect(0);
+    assert_eq!(key.stderr.lines().filter(|line| line.contains("whoever reads")).count(), 0);
+    let line = key.json()["line"].as_str().unwrap().to_owned();
+    let locked = bob.run(&["escrow", "officers", "key", "--identity", &bobs, "--json"]).expect(6);
+    assert_eq!(locked.error_code(), "key-file-locked");
+    import(&alice, 3, 1);
+    alice.json(&["escrow", "officers", "add", &line, "--yes", "--identity", &alices]);
+    let check = at(&bob, &store_of(&alice), &[&["escrow", "check"], &opens[..]].concat()).expect(0).json();
+    assert_eq!((&check["ok"], &check["opened"]), (&true.into(), &3.into()));
+}

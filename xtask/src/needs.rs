@@ -42,6 +42,11 @@ pub(crate) const NEEDS: &[Need] = &[
     },
     Need { package: "zbar-tools", reason: "a foreign reader of our QR codes", probe: Probe::Program("zbarimg") },
     Need { package: "qrencode", reason: "a foreign maker of QR codes", probe: Probe::Program("qrencode") },
+    Need {
+        package: "openssh-client",
+        reason: "a foreign maker of officers' keys",
+        probe: Probe::Program("ssh-keygen"),
+    },
     Need { package: "util-linux", reason: "services of the tests' own", probe: Probe::Program("unshare") },
 ];
 

@@ -73,6 +73,7 @@ impl Custodian {
     /// both wins, and the other is told.
     pub fn add(&self, line: &PublicLine) -> Result<RosterChange, EscrowError> {
         self.escrow.refresh()?;
+        self.escrow.known(&self.officer)?;
         let trust = self.escrow.trust();
         let (roster, new) = (trust.latest(), &line.member);
         if let Some(member) = roster.members(line.role).iter().find(|member| member.keys == new.keys) {
@@ -100,6 +101,7 @@ impl Custodian {
     /// must not know are made by the one who signs.
     pub fn remove(&self, role: Role, name: &str) -> Result<RosterChange, EscrowError> {
         self.escrow.refresh()?;
+        self.escrow.known(&self.officer)?;
         let trust = self.escrow.trust();
         let roster = trust.latest();
         let member = match roster.member(role, name) {
@@ -127,7 +129,6 @@ impl Custodian {
 
     /// Signs and commits a successor of the roster in force, with the duplicate keys that go with it.
     fn sign(&self, trust: &Trust, next: &Successor, member: &Member) -> Result<RosterChange, EscrowError> {
-        self.escrow.known(&self.officer)?;
         let time = self.escrow.now();
         let committed = self.escrow.commit(trust, self.officer.keys(), &mut |view| self.draft(view, trust, next, time));
         // Somebody else may have been first: whoever was, that version is in force now.

@@ -59,6 +59,12 @@ pub enum EscrowError {
         /// The file.
         path: PathBuf,
     },
+    /// An SSH key that is not Ed25519, or in an old format.
+    #[error("{} is a private key of a kind that cannot open an escrow", path.display())]
+    SshKeyUnsupported {
+        /// The file.
+        path: PathBuf,
+    },
     /// The operating system refused something with a key file.
     #[error("failed to {action} {}: {source}", path.display())]
     KeyFileIo {
@@ -403,6 +409,7 @@ impl Remedy for EscrowError {
             Self::KeyFileLocked { .. } => "key-file-locked",
             Self::WrongPassphrase { .. } => "passphrase-wrong",
             Self::PassphraseWork { .. } => "passphrase-work",
+            Self::SshKeyUnsupported { .. } => "key-file-ssh",
             Self::KeyFileIo { .. } => "key-file-io",
             Self::UrlUnknown { .. } => "store-url-unknown",
             Self::UrlPassword => "store-url-password",
@@ -469,6 +476,9 @@ impl Remedy for EscrowError {
             Self::KeyFileLocked { .. } => "give the passphrase at the prompt or with --passphrase-file",
             Self::WrongPassphrase { .. } => "type the passphrase again; nobody can recover a forgotten one",
             Self::PassphraseWork { .. } => "use the original of the file: this one may have been tampered with",
+            Self::SshKeyUnsupported { .. } => {
+                "use a key that `ssh-keygen -t ed25519` made, or let `oathburn escrow officers key` make a file of its own"
+            }
             Self::KeyFileIo { .. } => {
                 "check that the file is not empty, and that its folder exists, belongs to you and has room"
             }

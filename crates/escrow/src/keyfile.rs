@@ -128,6 +128,11 @@ pub(crate) fn unlock(bytes: &[u8], passphrase: &SecretString, path: &Path) -> Re
         }
         age::DecryptError::ExcessiveWork { .. } => EscrowError::PassphraseWork { path: path.into() },
         // Encrypted to keys instead of a passphrase, cut short, or not age at all.
-        _ => EscrowError::NotKeyFile { path: path.into(), role: "an officer" },
+        _ => not_an_officers(path),
     })
+}
+
+/// The file is none of an officer's.
+pub(crate) fn not_an_officers(path: &Path) -> EscrowError {
+    EscrowError::NotKeyFile { path: path.into(), role: "an officer" }
 }

@@ -10,7 +10,7 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use crate::{EscrowError, Role, keyfile};
+use crate::{EscrowError, Role, keyfile, ssh};
 
 /// Who signs: an Ed25519 public key (RFC 8032), shown as hex.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,7 +55,7 @@ impl fmt::Debug for WriterId {
 /// The public half of an officer or a station.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKeys {
-    /// The age recipient (`age1…`).
+    /// The age recipient: `age1…`, or `ssh-ed25519 …`.
     pub recipient: String,
     /// The Ed25519 public key.
     pub writer: WriterId,
@@ -63,8 +63,17 @@ pub struct PublicKeys {
 
 /// Both keys of one officer or station.
 pub(crate) struct KeyPair {
-    identity: age::x25519::Identity,
+    identity: Identity,
+    recipient: String,
     signing: SigningKey,
+}
+
+/// What unwraps.
+enum Identity {
+    /// Made by us, in a file of ours.
+    X25519(age::x25519::Identity),
+    /// In a file of OpenSSH.
+    Ssh(age::ssh::Identity),
 }
 
 const SIGNING_PREFIX: &str = "OATHBURN-SIGNING-KEY-1";
@@ -73,11 +82,19 @@ impl KeyPair {
     fn generate() -> Result<Self, EscrowError> {
         let mut secret = Zeroizing::new([0; 32]);
         getrandom::fill(secret.as_mut_slice()).map_err(|_| EscrowError::Random)?;
-        Ok(Self { identity: age::x25519::Identity::generate(), signing: SigningKey::from_bytes(&secret) })
+        Ok(Self::of(age::x25519::Identity::generate(), SigningKey::from_bytes(&secret)))
     }
 
-    pub(crate) fn identity(&self) -> &age::x25519::Identity {
-        &self.identity
+    fn of(identity: age::x25519::Identity, signing: SigningKey) -> Self {
+        let recipient = identity.to_public().to_string();
+        Self { identity: Identity::X25519(identity), recipient, signing }
+    }
+
+    pub(crate) fn identity(&self) -> &dyn age::Identity {
+        match &self.identity {
+            Identity::X25519(identity) => identity,
+            Identity::Ssh(identity) => identity,
+        }
     }
 
     pub(crate) fn writer(&self) -> WriterId {
@@ -89,13 +106,15 @@ impl KeyPair {
     }
 
     fn public(&self) -> PublicKeys {
-        PublicKeys { recipient: self.identity.to_public().to_string(), writer: self.writer() }
+        PublicKeys { recipient: self.recipient.clone(), writer: self.writer() }
     }
 
-    /// The text of a key file, version 1. Lines with `#` are for people.
-    fn to_text(&self, role: Role) -> Zeroizing<String> {
+    /// The text of a key file, version 1. Lines with `#` are for people. `None` for SSH keys, which have a file of
+    /// their own.
+    fn to_text(&self, role: Role) -> Option<Zeroizing<String>> {
+        let Identity::X25519(identity) = &self.identity else { return None };
         let signing = Zeroizing::new(BASE32_NOPAD.encode(self.signing.as_bytes()));
-        let identity = self.identity.to_string();
+        let identity = identity.to_string();
         let public = self.public();
         // Room for all of it at once: a buffer that grows leaves unwiped copies behind.
         let mut text = Zeroizing::new(String::with_capacity(1024));
@@ -109,7 +128,7 @@ impl KeyPair {
         for part in [identity.expose_secret(), "\n", SIGNING_PREFIX, signing.as_str(), "\n"] {
             text.push_str(part);
         }
-        text
+        Some(text)
     }
 
     /// Reads what [`Self::to_text`] wrote; `None` for anything else.
@@ -134,7 +153,7 @@ impl KeyPair {
                 return None;
             }
         }
-        Some(Self { identity: identity?, signing: signing? })
+        Some(Self::of(identity?, signing?))
     }
 }
 
@@ -160,7 +179,7 @@ impl Officer {
     ///
     /// With a passphrase the file is an age file (scrypt) around the text, without one the text itself.
     pub fn create_file(&self, path: &Path, passphrase: Option<&SecretString>) -> Result<(), EscrowError> {
-        let text = self.0.to_text(Role::Officer);
+        let text = self.0.to_text(Role::Officer).ok_or_else(|| EscrowError::SshKeyUnsupported { path: path.into() })?;
         match passphrase {
             None => keyfile::create(path, text.as_bytes()),
             Some(passphrase) => keyfile::create(path, &keyfile::lock(text.as_bytes(), passphrase, path)?),
@@ -169,12 +188,20 @@ impl Officer {
 
     /// Whether the file asks for a passphrase.
     pub fn is_locked(path: &Path) -> Result<bool, EscrowError> {
-        keyfile::read(path).map(|bytes| keyfile::is_locked(&bytes))
+        let bytes = keyfile::read(path)?;
+        if ssh::is_pem(&bytes) { ssh::is_locked(&bytes, path) } else { Ok(keyfile::is_locked(&bytes)) }
     }
 
-    /// Reads the keys. Files that others may read or write are refused.
+    /// Reads the keys: a file of ours, or an Ed25519 key of OpenSSH. Files that others may read or write are refused.
+    ///
+    /// An SSH key opens what is wrapped to its public half; what its owner signs is signed with another key, which is
+    /// derived from the private half.
     pub fn load(path: &Path, passphrase: Option<&SecretString>) -> Result<Self, EscrowError> {
         let mut bytes = keyfile::read(path)?;
+        if ssh::is_pem(&bytes) {
+            let ssh::SshKey { identity, recipient, signing } = ssh::load(&bytes, passphrase, path)?;
+            return Ok(Self(KeyPair { identity: Identity::Ssh(identity), recipient, signing }));
+        }
         if keyfile::is_locked(&bytes) {
             let passphrase = passphrase.ok_or_else(|| EscrowError::KeyFileLocked { path: path.into() })?;
             bytes = keyfile::unlock(&bytes, passphrase, path)?;
@@ -219,7 +246,7 @@ impl StationKey {
                 source,
             })?;
         }
-        let text = KeyPair::generate()?.to_text(Role::Station);
+        let text = KeyPair::generate()?.to_text(Role::Station).expect("what was generated is no SSH key");
         match keyfile::publish(path, text.as_bytes()) {
             // Another process was faster.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -86,6 +86,7 @@ mod seal;
 mod sealing;
 mod selection;
 mod sqlite;
+mod ssh;
 mod stats;
 mod store;
 mod trail;

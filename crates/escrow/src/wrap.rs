@@ -1,11 +1,12 @@
 //! 256-bit keys, wrapped with age to people and stations.
 
+use std::io::Read as _;
 use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
-use crate::EscrowError;
 use crate::keys::KeyPair;
+use crate::{EscrowError, ssh};
 
 /// A key that is wiped when dropped.
 pub(crate) type Key = Zeroizing<[u8; 32]>;
@@ -19,6 +20,9 @@ pub(crate) fn generate() -> Result<Key, EscrowError> {
 
 /// The age recipient that a text names; `None` for any other text.
 pub(crate) fn recipient(text: &str) -> Option<Box<dyn age::Recipient>> {
+    if let Some(recipient) = ssh::recipient(text) {
+        return Some(Box::new(recipient));
+    }
     let recipient = age::x25519::Recipient::from_str(text).ok()?;
     Some(Box::new(recipient))
 }
@@ -60,7 +64,7 @@ pub(crate) enum Unopened {
 /// Decrypts a file of any length.
 pub(crate) fn reader<R: std::io::Read>(from: R, keys: &KeyPair) -> Result<age::stream::StreamReader<R>, Unopened> {
     let decryptor = age::Decryptor::new(from).map_err(|_| Unopened::NotAge)?;
-    decryptor.decrypt(std::iter::once(keys.identity() as &dyn age::Identity)).map_err(|error| match error {
+    decryptor.decrypt(std::iter::once(keys.identity())).map_err(|error| match error {
         age::DecryptError::NoMatchingKeys => Unopened::OtherRecipients,
         _ => Unopened::NotAge,
     })
@@ -69,11 +73,12 @@ pub(crate) fn reader<R: std::io::Read>(from: R, keys: &KeyPair) -> Result<age::s
 /// Unwraps a key.
 pub(crate) fn unwrap(wrapped: &[u8], keys: &KeyPair, what: &'static str) -> Result<Key, EscrowError> {
     let refused = || EscrowError::NotWrapped { key: what };
-    let plain = age::decrypt(keys.identity(), wrapped).map(Zeroizing::new).map_err(|_| refused())?;
+    let mut plain = reader(wrapped, keys).map_err(|_| refused())?;
     let mut key = Zeroizing::new([0; 32]);
-    if plain.len() != key.len() {
+    plain.read_exact(key.as_mut_slice()).map_err(|_| refused())?;
+    // Nothing may follow; the end, too, is authenticated.
+    if !matches!(plain.read(&mut [0]), Ok(0)) {
         return Err(refused());
     }
-    key.copy_from_slice(&plain);
     Ok(key)
 }

@@ -1,6 +1,8 @@
 //! Key files: made once, kept to oneself, read with suspicion.
 #![allow(clippy::unwrap_used, reason = "tests may fail")]
 
+mod support;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -154,4 +156,103 @@ fn processes_that_make_a_stations_keys_at_once_get_the_same() {
     // No half-made keys lie beside it.
     assert_eq!(fs::read_dir(folder.path().join("a/b")).unwrap().count(), 1);
     assert_eq!(code(StationKey::load_or_create(&path.join("below"))), "key-file-io");
+}
+
+/// A key that the real `ssh-keygen` makes.
+fn ssh_keygen(path: &Path, options: &[&str]) {
+    let mut command = std::process::Command::new("ssh-keygen");
+    let status = command.args(["-q", "-C", "alice@desk", "-f"]).arg(path).args(options).status();
+    assert!(status.is_ok_and(|status| status.success()), "ssh-keygen {options:?}");
+}
+
+#[test]
+fn an_ssh_key_opens_and_signs() {
+    let home = support::Home::new();
+    let path = home.path("id_ed25519");
+    ssh_keygen(&path, &["-t", "ed25519", "-N", ""]);
+    assert!(!Officer::is_locked(&path).unwrap());
+    let alice = Officer::load(&path, None).unwrap();
+    let public = fs::read_to_string(home.path("id_ed25519.pub")).unwrap();
+    assert_eq!(alice.public().recipient, public.trim().rsplit_once(' ').unwrap().0);
+    // The key that signs is not the one that opens a door elsewhere.
+    let point = data_encoding::BASE64.decode(public.split(' ').nth(1).unwrap().as_bytes()).unwrap();
+    assert_ne!(alice.public().writer.as_bytes(), &point[point.len() - 32..]);
+    assert_eq!(Officer::load(&path, None).unwrap().public(), alice.public());
+    assert_eq!(code(alice.create_file(&home.path("copy"), None)), "key-file-ssh");
+
+    let escrow = home.open();
+    let before = support::reserve(&escrow, "0001", b"sealed before");
+    let member = Member::new("Alice", alice.public()).unwrap();
+    let line = PublicLine { role: Role::Officer, member };
+    assert_eq!(line.to_string().parse::<PublicLine>().unwrap(), line);
+    let custodian = escrow.custodian(home.officer()).unwrap();
+    custodian.add(&line).unwrap();
+    custodian.renew(Depth::Roster, &mut |_| {}).unwrap();
+    let after = support::reserve(&escrow, "0002", b"sealed after");
+    let opener = escrow.opener(alice).unwrap();
+    for (id, seed) in [(before, &b"sealed before"[..]), (after, b"sealed after")] {
+        let entry = escrow.entry(&id.to_string()).unwrap();
+        assert_eq!(opener.open(&entry, &Disclosure::new(Purpose::Reveal)).unwrap().seed.expose(), seed);
+    }
+    let officer = Officer::load(&path, None).unwrap();
+    assert_eq!(escrow.check(Some(&officer)).unwrap().findings, []);
+    // Removed by the SSH key, the first officer opens nothing any more; the SSH key is the only one, and stays.
+    let by_ssh = escrow.custodian(officer).unwrap();
+    by_ssh.remove(Role::Officer, "alice").unwrap();
+    assert_eq!(by_ssh.renew(Depth::Roster, &mut |_| {}).unwrap().seeds, 2);
+    assert_eq!(code(by_ssh.remove(Role::Officer, "Alice")), "officer-last");
+    assert_eq!(code(escrow.opener(home.officer())), "officer-unknown");
+    assert_eq!(escrow.check(Some(&Officer::load(&path, None).unwrap())).unwrap().findings, []);
+}
+
+#[test]
+fn an_ssh_key_with_a_passphrase_asks_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for cipher in ["aes256-ctr", "aes256-gcm@openssh.com"] {
+        let path = folder.path().join(cipher);
+        ssh_keygen(&path, &["-t", "ed25519", "-N", "correct horse", "-a", "1", "-Z", cipher]);
+        assert!(Officer::is_locked(&path).unwrap());
+        assert_eq!(code(Officer::load(&path, None)), "key-file-locked");
+        assert_eq!(code(Officer::load(&path, Some(&SecretString::from("wrong")))), "passphrase-wrong");
+        let officer = Officer::load(&path, Some(&SecretString::from("correct horse"))).unwrap();
+        let public = fs::read_to_string(path.with_file_name(format!("{cipher}.pub"))).unwrap();
+        assert!(public.starts_with(&officer.public().recipient));
+    }
+    // The number of rounds can be raised by whoever can write the file.
+    let path = folder.path().join("aes256-ctr");
+    let text = fs::read_to_string(&path).unwrap();
+    let (first, last) = ("-----BEGIN OPENSSH PRIVATE KEY-----\n", "-----END OPENSSH PRIVATE KEY-----\n");
+    let base64: String = text.trim_start_matches(first).trim_end_matches(last).split_whitespace().collect();
+    let mut blob = data_encoding::BASE64.decode(base64.as_bytes()).unwrap();
+    let bcrypt = blob.windows(6).position(|window| window == b"bcrypt").unwrap();
+    // The name, then the options: their length, that of the salt, the salt, the rounds.
+    let rounds = &mut blob[bcrypt + 6 + 4 + 4 + 16..][..4];
+    assert_eq!(rounds, [0, 0, 0, 1]);
+    rounds.copy_from_slice(&1_000_000_000_u32.to_be_bytes());
+    let base64 = data_encoding::BASE64.encode(&blob);
+    let lines: Vec<_> = base64.as_bytes().chunks(70).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    fs::write(&path, format!("{first}{}\n{last}", lines.join("\n"))).unwrap();
+    assert_eq!(code(Officer::load(&path, Some(&SecretString::from("correct horse")))), "passphrase-work");
+}
+
+#[test]
+fn other_ssh_keys_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    ssh_keygen(&path("ecdsa"), &["-t", "ecdsa", "-N", ""]);
+    ssh_keygen(&path("rsa"), &["-t", "rsa", "-b", "2048", "-N", ""]);
+    ssh_keygen(&path("pem"), &["-t", "rsa", "-b", "2048", "-m", "PEM", "-N", ""]);
+    for name in ["ecdsa", "rsa", "pem"] {
+        assert_eq!(code(Officer::is_locked(&path(name))), "key-file-ssh", "{name}");
+        assert_eq!(code(Officer::load(&path(name), None)), "key-file-ssh", "{name}");
+    }
+    ssh_keygen(&path("good"), &["-t", "ed25519", "-N", ""]);
+    let good = fs::read_to_string(path("good")).unwrap();
+    for bad in [&good[..good.len() / 2], &good.replace("b3BlbnNz", "b3BlbnNx")] {
+        fs::write(path("good"), bad).unwrap();
+        assert_eq!(code(Officer::load(&path("good"), None)), "key-file-foreign");
+    }
+    fs::write(path("good"), good).unwrap();
+    fs::set_permissions(path("good"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(code(Officer::load(&path("good"), None)), "key-file-exposed");
 }

@@ -26,6 +26,9 @@ pub(crate) struct Init {
     file: IdentityFile,
 }
 
+/// What there is to know of a file without a passphrase.
+const PLAIN: &str = "whoever reads the officer's file reads every seed: keep it where only you can";
+
 /// How an officer's file is made, where there is none.
 #[derive(Args, Debug)]
 pub(crate) struct IdentityFile {
@@ -61,12 +64,15 @@ impl IdentityFile {
     pub(crate) fn load_or_create(&self, context: &Context) -> std::result::Result<(Officer, bool), Failure> {
         let identity = context.identity();
         if identity.try_exists().unwrap_or(false) {
+            if !Officer::is_locked(&identity)? {
+                context.talk.warn(PLAIN);
+            }
             return Ok((context.officer()?, false));
         }
         let officer = Officer::generate()?;
         officer.create_file(&identity, self.passphrase(context)?.as_ref())?;
         if self.plain_identity {
-            context.talk.warn("whoever reads the officer's file reads every seed: keep it where only you can");
+            context.talk.warn(PLAIN);
         }
         let file = identity.display();
         context.talk.say(format_args!("keep a copy of {file} elsewhere: without it every seed is lost"));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::{EntryId, EntryState, EscrowError, EscrowId, Role};
 
 oathburn_oath::variants! {
-    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder StoreOlder CheckpointUnreadable CheckpointForged BackupIo BackupExists BackupUnreadable BackupForOthers BackupUnsound PinUnreadable PinIo StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady
+    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder StoreOlder CheckpointUnreadable CheckpointForged BackupIo BackupExists BackupUnreadable BackupForOthers BackupUnsound PinUnreadable PinIo StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady SshKeyUnsupported
 }
 
 impl EscrowError {
@@ -27,6 +27,7 @@ impl EscrowError {
             Self::KeyFileLocked { path: path.clone() },
             Self::WrongPassphrase { path: path.clone() },
             Self::PassphraseWork { path: path.clone() },
+            Self::SshKeyUnsupported { path: path.clone() },
             Self::KeyFileIo { action: "read", path: path.clone(), source: source() },
             Self::UrlUnknown { url: "escrow.db".into() },
             Self::UrlPassword,
