@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use oathburn_oath::UnixTime;
 
 use crate::commands::{
-    audit, burn, code, drift, escrow, explain, export, formats, identify, identify_code, seed, sync, verify,
+    audit, burn, code, drift, escrow, explain, export, formats, identify, identify_code, readers, seed, sync, verify,
 };
 
 /// Burns seeds onto programmable OATH tokens, keeps them in a sealed escrow, and generates their codes.
@@ -74,8 +74,7 @@ pub(crate) enum When {
 /// What to do. A command's own page says it: a comment here would hide all but the first line of it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List readers
-    Readers,
+    Readers(readers::Readers),
     Identify(identify::Identify),
     Burn(burn::Burn),
     Verify(verify::Verify),

@@ -29,7 +29,7 @@ pub(crate) type Result = std::result::Result<Outcome, Failure>;
 /// Runs a command.
 pub(crate) fn run(command: Command, context: &Context) -> Result {
     match command {
-        Command::Readers => readers::run(context),
+        Command::Readers(command) => command.run(context),
         Command::Identify(command) => command.run(context),
         Command::Burn(command) => command.run(context),
         Command::Verify(command) => command.run(context),

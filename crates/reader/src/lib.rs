@@ -34,12 +34,14 @@ mod pcsc;
 mod presence;
 mod reader;
 mod selector;
+mod watch;
 
 pub use conversation::Conversation;
 pub use error::ReaderError;
 pub use presence::{Activation, Presence};
 pub use reader::{Reader, ReaderInfo, open, readers};
 pub use selector::{ReaderSelector, Stack};
+pub use watch::{Change, ReaderChange, watch};
 
 #[doc(hidden)]
 pub use libnfc::fuzz as fuzz_libnfc_message;

@@ -30,6 +30,10 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// What the worker's own deadlines need beyond that, opening the reader included.
 const MARGIN: Duration = Duration::from_secs(12);
 
+/// How long to wait for another program to let go of the reader. Who lists or watches readers has each for less than
+/// that.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// How often an empty reader is looked at. The chip has no way to tell by itself.
 const PERIOD: Duration = Duration::from_millis(100);
 
@@ -51,6 +55,8 @@ pub(crate) fn is_full_name(name: &str) -> bool {
 /// One reader. It is opened when it is first needed, and closed when this is dropped.
 pub(crate) struct Reader {
     connstring: String,
+    /// How long to wait for another program to let go of it. Others look at a reader for a moment only.
+    patience: Duration,
     /// `None` before it is opened, after it failed, and while a conversation has it.
     client: Arc<Mutex<Option<Client>>>,
 }
@@ -59,28 +65,32 @@ impl Reader {
     /// The reader of this connection string, which may not be there.
     pub(crate) fn new(connstring: &str) -> Result<Self, ReaderError> {
         port::path(connstring)?;
-        Ok(Self { connstring: connstring.to_owned(), client: Arc::default() })
+        Ok(Self { connstring: connstring.to_owned(), patience: PATIENCE, client: Arc::default() })
+    }
+
+    /// The same reader, for a look that can wait until another program has done.
+    pub(crate) fn hasty(self) -> Self {
+        Self { patience: Duration::ZERO, ..self }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Client) -> Result<T, Trouble>) -> Result<T, ReaderError> {
-        let mut client = take(&self.client, &self.connstring)?;
+        let mut client = take(&self.client, &self.connstring, self.patience)?;
         let result = act(&mut client).map_err(|trouble| trouble.at(&self.connstring))?;
         // After trouble the reader must be opened anew.
         put_back(&self.client, client);
         Ok(result)
     }
 
-    /// What lies on it. `true` beside it: something came or went since the last time.
-    pub(crate) fn look(&self) -> Result<(Presence, Option<Vec<u8>>, bool), ReaderError> {
+    /// What lies on it, with its identifier.
+    pub(crate) fn look(&self) -> Result<(Presence, Option<Vec<u8>>), ReaderError> {
         self.with(|client| {
-            let (target, changed) = client.look()?;
-            let presence = if target.is_some() { Presence::Token } else { Presence::Empty };
-            Ok((presence, target.map(|target| target.uid.clone()), changed))
+            let (target, _) = client.look()?;
+            Ok((presence(target), target.map(|target| target.uid.clone())))
         })
     }
 
     pub(crate) fn presence(&self) -> Result<Presence, ReaderError> {
-        self.look().map(|(presence, ..)| presence)
+        self.look().map(|(presence, _)| presence)
     }
 
     pub(crate) fn wait_for_token(
@@ -112,7 +122,10 @@ impl Reader {
         let deadline = Deadline::after(wait);
         let mut first = true;
         loop {
-            let (presence, _, changed) = self.look()?;
+            let (presence, changed) = self.with(|client| {
+                let (target, changed) = client.look()?;
+                Ok((presence(target), changed))
+            })?;
             if enough(presence, changed && !first) {
                 return Ok(true);
             }
@@ -129,9 +142,10 @@ impl Reader {
     pub(crate) fn connect(&self, timeout: Option<Duration>) -> Result<Conversation, ReaderError> {
         let (slot, name) = (Arc::clone(&self.client), self.connstring.clone());
         let timeout = timeout.unwrap_or(TIMEOUT);
+        let busy = self.patience;
         let silent = ReaderError::ReaderSilent { reader: name.clone() };
         let patience = timeout.saturating_add(MARGIN);
-        Ok(Conversation::begin(patience, silent, move |line| match begin(&slot, &name) {
+        Ok(Conversation::begin(patience, silent, move |line| match begin(&slot, &name, busy) {
             Ok((mut client, target)) => {
                 debug!(reader = name, "connected");
                 if line.ready(Ok(activation(&target))) {
@@ -150,10 +164,14 @@ impl Reader {
     }
 }
 
-fn take(slot: &Mutex<Option<Client>>, connstring: &str) -> Result<Client, ReaderError> {
+fn presence(target: Option<&Target>) -> Presence {
+    if target.is_some() { Presence::Token } else { Presence::Empty }
+}
+
+fn take(slot: &Mutex<Option<Client>>, connstring: &str, patience: Duration) -> Result<Client, ReaderError> {
     // Whoever panicked had taken it out.
     let client = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-    client.map_or_else(|| Client::open(connstring), Ok)
+    client.map_or_else(|| Client::open(connstring, patience), Ok)
 }
 
 fn put_back(slot: &Mutex<Option<Client>>, client: Client) {
@@ -161,8 +179,8 @@ fn put_back(slot: &Mutex<Option<Client>>, client: Client) {
 }
 
 /// The reader, and the token on it in a new session.
-fn begin(slot: &Mutex<Option<Client>>, name: &str) -> Result<(Client, Target), ReaderError> {
-    let mut client = take(slot, name)?;
+fn begin(slot: &Mutex<Option<Client>>, name: &str, patience: Duration) -> Result<(Client, Target), ReaderError> {
+    let mut client = take(slot, name, patience)?;
     let reader = name.to_owned();
     match client.find().map_err(|trouble| trouble.at(name))?.cloned() {
         Some(target) if target.speaks_apdus() => Ok((client, target)),

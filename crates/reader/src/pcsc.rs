@@ -12,6 +12,7 @@ use tracing::debug;
 
 use self::meaning::{reader_error, service_error, unserved};
 use crate::presence::Deadline;
+use crate::watch::Seen;
 use crate::{Conversation, Presence, ReaderError};
 
 /// A connection to the PC/SC service.
@@ -39,6 +40,38 @@ impl Service {
                 Err(error) => return Err(service_error(error, || ReaderError::ServiceStopped)),
             }
         }
+    }
+
+    /// Shows all readers with what lies on them, and again whenever that changes, while `goes_on`, which is asked once in
+    /// each `piece` of time.
+    pub(crate) fn watch(
+        &self,
+        piece: Duration,
+        goes_on: &mut dyn FnMut() -> bool,
+        show: &mut dyn FnMut(Vec<(String, Seen)>),
+    ) -> Result<(), ReaderError> {
+        let mut known = None;
+        let mut states = Vec::new();
+        while goes_on() {
+            let names = self.reader_names()?;
+            let is_new = known.as_ref() != Some(&names);
+            if is_new {
+                // The first of the states wakes us when a reader comes or goes.
+                states = vec![ReaderState::new(pcsc::PNP_NOTIFICATION(), State::UNAWARE)];
+                let readers = names.iter().filter_map(|name| CString::new(name.as_str()).ok());
+                states.extend(readers.map(|name| ReaderState::new(name, State::UNAWARE)));
+                known = Some(names);
+            }
+            match self.0.get_status_change(if is_new { Duration::ZERO } else { piece }, &mut states) {
+                Ok(()) => {}
+                Err(Error::Timeout) if is_new => {}
+                Err(Error::Timeout) => continue,
+                Err(error) => return Err(service_error(error, || ReaderError::ServiceStopped)),
+            }
+            show(states[1..].iter().filter_map(seen).collect());
+            states.iter_mut().for_each(ReaderState::sync_current_state);
+        }
+        Ok(())
     }
 
     /// The reader of this full name.
@@ -151,6 +184,13 @@ impl Reader {
             }
         })
     }
+}
+
+/// A reader in a list, unless it has gone. The service counts how often something came or went.
+fn seen(state: &ReaderState) -> Option<(String, Seen)> {
+    let token = presence(state.event_state())? != Presence::Empty;
+    let mark = state.event_count().to_be_bytes().to_vec();
+    Some((state.name().to_string_lossy().into_owned(), Seen { token: Some(token), mark }))
 }
 
 /// `None` when the reader has gone.

@@ -114,7 +114,7 @@ fn is_pcsc_too(connstring: &str, readers: &[ReaderInfo]) -> bool {
 }
 
 fn libnfc_presence(connstring: &str) -> Option<bool> {
-    let presence = libnfc::Reader::new(connstring).and_then(|reader| reader.presence());
+    let presence = libnfc::Reader::new(connstring).and_then(|reader| reader.hasty().presence());
     presence.map(|presence| presence != Presence::Empty).inspect_err(|error| debug!(connstring, %error, "no look")).ok()
 }
 

@@ -68,9 +68,9 @@ impl Client {
         }
     }
 
-    /// Locks a reader and opens it.
-    pub(super) fn open(connstring: &str) -> Result<Self, ReaderError> {
-        let port = Port::lock(connstring)?;
+    /// Locks a reader, which another program may have for so long, and opens it.
+    pub(super) fn open(connstring: &str, patience: Duration) -> Result<Self, ReaderError> {
+        let port = Port::lock(connstring, patience)?;
         let opened = Self::start(Some(port)).and_then(|mut client| {
             client.done(&Request::Open(connstring.to_owned()))?;
             Ok(client)
@@ -268,7 +268,7 @@ mod tests {
     fn a_program_that_cannot_be_a_worker_starts_none() {
         let trouble = Trouble::Died("this program does not host libnfc".into());
         assert_eq!(Client::list(), Err(trouble.clone()));
-        assert_eq!(Client::open("pn53x_usb").err(), Some(trouble.at("pn53x_usb")));
+        assert_eq!(Client::open("pn53x_usb", Duration::ZERO).err(), Some(trouble.at("pn53x_usb")));
     }
 
     #[test]

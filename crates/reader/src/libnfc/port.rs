@@ -3,6 +3,8 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
@@ -18,6 +20,9 @@ const WITHOUT_PATH: [&str; 6] = ["pn53x_usb", "acr122_usb", "acr122_pcsc", "pcsc
 /// libnfc cuts longer ones off, and would open another file.
 const MAX_PATH: usize = 127;
 
+/// How often a port that another program has is tried again.
+const RETRY: Duration = Duration::from_millis(20);
+
 /// Whether this is the name of a reader and not a part of one.
 pub(super) fn is_connstring(text: &str) -> bool {
     let driver = text.split(':').next().unwrap_or_default();
@@ -32,7 +37,19 @@ pub(super) struct Port {
 
 impl Port {
     /// Takes a reader for ourselves until the port is dropped.
-    pub(super) fn lock(connstring: &str) -> Result<Self, ReaderError> {
+    ///
+    /// When another program has it, it is tried again for so long.
+    pub(super) fn lock(connstring: &str, patience: Duration) -> Result<Self, ReaderError> {
+        let end = Instant::now() + patience;
+        loop {
+            match Self::try_lock(connstring) {
+                Err(ReaderError::ReaderBusy { .. }) if Instant::now() < end => thread::sleep(RETRY),
+                result => return result,
+            }
+        }
+    }
+
+    fn try_lock(connstring: &str) -> Result<Self, ReaderError> {
         let Some(path) = path(connstring)? else { return Ok(Self { file: None }) };
         let mut options = OpenOptions::new();
         // Without waiting for a modem's carrier, and without becoming the program that a break ends.
@@ -121,16 +138,23 @@ mod tests {
     fn one_lock_a_port() {
         let folder = tempfile::tempdir().unwrap();
         let connstring = format!("pn532_uart:{}", folder.path().join("port").display());
-        let code = || Port::lock(&connstring).err().map(|error| error.code());
+        let code = || Port::lock(&connstring, Duration::ZERO).err().map(|error| error.code());
         assert_eq!(code(), Some("reader-missing"));
         std::fs::write(folder.path().join("port"), "").unwrap();
-        let held = Port::lock(&connstring).unwrap();
+        let held = Port::lock(&connstring, Duration::ZERO).unwrap();
         assert!(!held.has_vanished());
         assert_eq!(code(), Some("reader-busy"));
+        // Whoever can wait gets it when the other has done.
+        let waiting = thread::spawn({
+            let connstring = connstring.clone();
+            move || Port::lock(&connstring, Duration::from_mins(10)).is_ok()
+        });
         drop(held);
+        assert!(waiting.join().unwrap());
         assert_eq!(code(), None);
         // On USB the kernel decides.
-        assert!(Port::lock("pn53x_usb").is_ok() && Port::lock("pn53x_usb").is_ok());
+        let usb = || Port::lock("pn53x_usb", Duration::ZERO).is_ok();
+        assert!(usb() && usb());
     }
 
     #[test]
