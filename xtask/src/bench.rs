@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what our work costs beside the same work done bare, as whole processes.
 
 mod codes;
+mod readers;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -31,6 +32,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     build()?;
     if with_burns {
         burns()?;
+        readers::run()?;
     }
     if with_codes {
         codes::run()?;
@@ -40,7 +42,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
 
 fn build() -> Result<(), Failure> {
     let programs = ["--package", "oathburn", "--package", "oathburn-emulator", "--bins"];
-    let bare = ["--package", "oathburn-reader", "--example", "bare_burn"];
+    let bare = ["--package", "oathburn-reader", "--example", "bare_burn", "--example", "bare_burn_libnfc"];
     let rates = ["--package", "oathburn-oath", "--example", "code_rates"];
     let fill = ["--package", "oathburn-escrow", "--example", "fill"];
     for what in [&programs[..], &bare, &rates, &fill] {

@@ -22,13 +22,20 @@ pub(crate) struct Emulator {
     control: BufReader<UnixStream>,
     socket: PathBuf,
     home: PathBuf,
+    /// How it calls its readers, and what chooses them in our program.
+    readers: Vec<(String, String)>,
 }
 
 impl Emulator {
     /// Starts `program` and puts a fresh token on its reader.
     pub(crate) fn start(program: &Path) -> Result<Self, Failure> {
+        Self::start_with(program, 1, 0)
+    }
+
+    /// Starts `program` with so many readers of PC/SC and of libnfc, each with a fresh token on it.
+    pub(crate) fn start_with(program: &Path, slots: usize, chips: usize) -> Result<Self, Failure> {
         let mut child = Command::new(program)
-            .args(["--readers", "1", "--until-eof"])
+            .args(["--readers", &slots.to_string(), "--nfc", &chips.to_string(), "--until-eof"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -37,16 +44,40 @@ impl Emulator {
         let alive = child.stdin.take();
         let ready = answer(&mut BufReader::new(child.stdout.take().expect("it was asked for")))?;
         let path = |name: &str| ready[name].as_str().map(PathBuf::from);
-        let (Some(socket), Some(control)) = (path("socket"), path("control")) else {
+        let Some(control) = path("control") else {
             return Err(Failure::new(format!("the emulator did not start: {}", reason(&ready))));
         };
+        let socket = path("socket").unwrap_or_else(|| control.with_file_name("pcscd.comm"));
+        let texts = |list: &str, text: fn(&Value) -> Option<&str>| -> Vec<String> {
+            ready[list].as_array().into_iter().flatten().filter_map(text).map(str::to_owned).collect()
+        };
+        let slots = texts("readers", Value::as_str).into_iter().take(slots).enumerate();
+        let chips = texts("nfc", |reader| reader["connstring"].as_str()).into_iter().enumerate();
+        let readers = slots
+            .map(|(at, name)| (at.to_string(), format!("pcsc:{name}")))
+            .chain(chips.map(|(at, name)| (format!("nfc{at}"), format!("libnfc:{name}"))))
+            .collect::<Vec<_>>();
         let control = BufReader::new(UnixStream::connect(control).while_doing("reach the emulator")?);
         // In the emulator's own folder, which it removes whatever happens to us.
         let home = socket.with_file_name("home");
         fs::create_dir(&home).while_doing("make a home")?;
-        let mut emulator = Self { child, alive, control, socket, home };
-        emulator.ask(&format!("insert 0 token2-single serial={SERIAL}"))?;
+        let names: Vec<_> = readers.iter().map(|(name, _)| name.clone()).collect();
+        let mut emulator = Self { child, alive, control, socket, home, readers };
+        let first: u64 = SERIAL.parse().expect("a literal of digits");
+        for (serial, name) in (first..).zip(names) {
+            emulator.ask(&format!("insert {name} token2-single serial={serial}"))?;
+        }
         Ok(emulator)
+    }
+
+    /// How its readers are called in the control protocol.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.readers.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// What chooses its readers in our program.
+    pub(crate) fn readers(&self) -> Vec<String> {
+        self.readers.iter().map(|(_, selector)| selector.clone()).collect()
     }
 
     /// Sends one line of the control protocol.
