@@ -131,16 +131,11 @@ fn tokens_on_readers_of_libnfc_come_and_go() {
         desk.run(&["burn", "--replace"]).expect(0);
     }
     desk.lab().insert("nfc0", &card(UNRESTRICTED)).unwrap();
-    loop {
-        // The old one may have been missed before the new one lay there.
-        match watch.next()["change"].as_str().unwrap() {
-            "token-swapped" => break,
-            "token-off" => {
-                watch.expect("token-on", "nfc0", true);
-                break;
-            }
-            other => panic!("{other}"),
-        }
+    // The old one may have been missed before the new one lay there.
+    match watch.next()["change"].as_str().unwrap() {
+        "token-swapped" => {}
+        "token-off" => watch.expect("token-on", "nfc0", true),
+        other => panic!("{other}"),
     }
     desk.lab().remove("nfc0").unwrap();
     watch.expect("token-off", "nfc0", false);
