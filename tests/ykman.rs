@@ -182,6 +182,18 @@ fn keys_of_other_makers_have_the_applet_only() {
 }
 
 #[test]
+fn a_nitrokey_is_written_once_and_tells_codes_one_by_one() {
+    let Some(desk) = desk("serial=N-2 kind=nitrokey") else { return };
+    let add = || desk.ykman(0, &["oath", "accounts", "add", "--force", "bob", SEED]);
+    add().expect(0);
+    assert_eq!(accounts(&desk), ["bob"]);
+    assert_ne!(add().code, 0, "a name that is there is refused");
+    assert_ne!(desk.ykman(0, &["oath", "accounts", "code"]).code, 0, "there is no CALCULATE ALL");
+    desk.ykman(0, &["oath", "accounts", "delete", "--force", "bob"]).expect(0);
+    assert_eq!(accounts(&desk), [""; 0]);
+}
+
+#[test]
 fn a_key_that_is_torn_away_keeps_what_it_has_stored() {
     let Some(desk) = desk(YUBIKEY) else { return };
     let add = |seed| desk.ykman(0, &["oath", "accounts", "add", "--force", "bob", seed]);

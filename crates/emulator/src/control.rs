@@ -18,7 +18,7 @@ const HELP: &[&str] = &[
     "READER is 0, 1, ... on the PC/SC service, nfc0, nfc1, ... (also where NFC is asked for) for a PN532",
     "insert READER token2-single serial=SERIAL [restricted=0|1] [clock-offset=SECONDS] [old-firmware=TRIES]",
     "insert READER molto2 serial=SERIAL [profiles=N] [firmware=2.1] [key=16-CHARACTERS] [attempts=N] [clock-offset=SECONDS]",
-    "insert READER ykoath serial=SERIAL [kind=yubikey|generic] [version=5.4.3] [password=WORD] [transport=usb|nfc] [device-id=HEX] [long-entries=N]",
+    "insert READER ykoath serial=SERIAL [kind=yubikey|generic|nitrokey] [version=5.4.3] [password=WORD] [transport=usb|nfc] [device-id=HEX] [long-entries=N]",
     "insert READER fido|oath|security-key|ndef|payment|transit|dumb",
     "insert READER same                    the card that lay there last, as it was",
     "insert READER token SERIAL            a token known from before, as it was",

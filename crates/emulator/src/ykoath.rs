@@ -21,7 +21,9 @@ const DONE: u16 = 0x9000;
 const MORE: u16 = 0x6100;
 const WRONG_LENGTH: u16 = 0x6700;
 const NOT_SATISFIED: u16 = 0x6982;
+const BLOCKED: u16 = 0x6983;
 const NO_OBJECT: u16 = 0x6984;
+const NOT_HERE: u16 = 0x6985;
 const WRONG_SYNTAX: u16 = 0x6a80;
 const NO_APPLICATION: u16 = 0x6a82;
 const NO_SPACE: u16 = 0x6a84;
@@ -44,6 +46,10 @@ const SEND_REMAINING: u8 = 0xa5;
 /// SELECT by name has the instruction byte of CALCULATE ALL and this P1.
 const SELECT: u8 = 0xa4;
 const BY_NAME: u8 = 0x04;
+
+/// Tags that Yubico's protocol does not know.
+const PIN_ATTEMPTS: u8 = 0x82;
+const OWN_SERIAL: u8 = 0x8f;
 
 const READ_CONFIG: u8 = 0x1d;
 const OTP_REQUEST: u8 = 0x01;
@@ -258,8 +264,13 @@ impl YkOath {
     fn select_oath(&mut self) -> Outcome {
         let mut answer = Vec::new();
         tlv::push(&mut answer, tlv::VERSION, &[&self.version.0]);
-        tlv::push(&mut answer, tlv::NAME, &[&self.memory.id]);
-        if let Some(code) = &self.memory.access_code {
+        let has_pin = self.kind == KeyKind::Nitrokey && self.memory.access_code.is_some();
+        if has_pin {
+            tlv::push(&mut answer, PIN_ATTEMPTS, &[&[8]]);
+        } else {
+            tlv::push(&mut answer, tlv::NAME, &[&self.memory.id]);
+        }
+        if let Some(code) = self.memory.access_code.as_ref().filter(|_| !has_pin) {
             let challenge = (self.random)().ok_or(NO_RANDOM)?;
             self.session.challenge = Some(challenge);
             tlv::push(&mut answer, tlv::CHALLENGE, &[&challenge]);
@@ -267,9 +278,8 @@ impl YkOath {
                 tlv::push(&mut answer, tlv::ALGORITHM, &[&[entry::algorithm_code(code.algorithm)]]);
             }
         }
-        if self.kind == KeyKind::Generic {
-            // Something that Yubico's protocol does not know; other makers send their own serial numbers so.
-            tlv::push(&mut answer, 0x8f, &[&Activation::of(&self.serial).uid]);
+        if self.kind != KeyKind::YubiKey {
+            tlv::push(&mut answer, OWN_SERIAL, &[&Activation::of(&self.serial).uid]);
         }
         self.session.selected = Some(Application::Oath);
         Ok(answer)
@@ -277,7 +287,11 @@ impl YkOath {
 
     fn execute_oath(&mut self, instruction: u8, parameters: [u8; 2], data: &[u8]) -> Outcome {
         let rest = std::mem::take(&mut self.session.rest);
-        let is_open = self.memory.access_code.is_none() || self.session.is_authenticated;
+        if self.kind == KeyKind::Nitrokey {
+            self.check_nitrokey(instruction, data, &rest)?;
+        }
+        let has_pin = self.kind == KeyKind::Nitrokey;
+        let is_open = has_pin || self.memory.access_code.is_none() || self.session.is_authenticated;
         if !is_open && !matches!(instruction, VALIDATE | RESET) {
             return Err(NOT_SATISFIED.into());
         }
@@ -298,6 +312,29 @@ impl YkOath {
         }
     }
 
+    /// What Nitrokeys refuse that others do.
+    fn check_nitrokey(&mut self, instruction: u8, data: &[u8], rest: &[u8]) -> Result<(), Refusal> {
+        match instruction {
+            SET_CODE | VALIDATE | CALCULATE_ALL => Err(NOT_HERE.into()),
+            SEND_REMAINING if rest.is_empty() => Err(NOT_HERE.into()),
+            RENAME => Err(UNKNOWN_INSTRUCTION.into()),
+            DELETE | RESET if !self.is_present() => Err(NOT_SATISFIED.into()),
+            PUT => match Entry::read(data, self.version) {
+                Ok(entry) if self.place_of(&entry.name).is_some() => Err(BLOCKED.into()),
+                Ok(entry) if entry.algorithm == Algorithm::Sha512 => Err(WRONG_SYNTAX.into()),
+                Ok(entry) if entry.touch && !self.is_present() => Err(NOT_SATISFIED.into()),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether somebody has touched the key, which uses the touch up. In a field the key is there because somebody holds
+    /// it.
+    fn is_present(&mut self) -> bool {
+        !self.is_contact || std::mem::take(&mut self.is_touched)
+    }
+
     /// The power goes here, if it is to.
     fn pass_tear(&mut self) -> Result<(), Refusal> {
         if std::mem::take(&mut self.tear) {
@@ -308,7 +345,8 @@ impl YkOath {
     }
 
     fn find(&self, name: &[u8]) -> Result<usize, Refusal> {
-        self.place_of(name).ok_or(Refusal::Word(NO_OBJECT))
+        let missing = if self.kind == KeyKind::Nitrokey { NO_APPLICATION } else { NO_OBJECT };
+        self.place_of(name).ok_or(Refusal::Word(missing))
     }
 
     fn place_of(&self, name: &[u8]) -> Option<usize> {

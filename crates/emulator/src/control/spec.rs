@@ -76,7 +76,8 @@ fn molto2(words: &mut Words<'_>) -> Result<Molto2, EmulatorError> {
 
 fn ykoath(words: &mut Words<'_>) -> Result<YkOath, EmulatorError> {
     let serial = serial(words)?;
-    let kind = words.parsed("kind", "yubikey or generic", |value| value.parse().ok())?.unwrap_or(KeyKind::YubiKey);
+    let kind =
+        words.parsed("kind", "yubikey, generic or nitrokey", |value| value.parse().ok())?.unwrap_or(KeyKind::YubiKey);
     if kind == KeyKind::YubiKey && serial.as_str().parse::<u32>().is_err() {
         return Err(EmulatorError::words("the serial number of a YubiKey is a number of 32 bits"));
     }
@@ -91,7 +92,11 @@ fn ykoath(words: &mut Words<'_>) -> Result<YkOath, EmulatorError> {
     })?;
     let password = words.named("password");
     let entries = words.parsed("long-entries", "a number", |value| value.parse().ok())?;
-    let mut key = YkOath::new(serial, kind, version.unwrap_or(Version([5, 4, 3])));
+    let mut key = YkOath::new(
+        serial,
+        kind,
+        version.unwrap_or(if kind == KeyKind::Nitrokey { Version([4, 14, 0]) } else { Version([5, 4, 3]) }),
+    );
     if let Some(id) = id {
         key = key.with_device_id(id);
     }

@@ -3,8 +3,8 @@
 use super::entry::{self, Entry, OathType};
 use super::tlv::{self, Fields};
 use super::{
-    AccessCode, BLOCK, Memory, NO_OBJECT, NO_RANDOM, NO_SPACE, NOT_SATISFIED, Outcome, Refusal, Session, WRONG_SYNTAX,
-    YkOath,
+    AccessCode, BLOCK, KeyKind, Memory, NO_OBJECT, NO_RANDOM, NO_SPACE, NOT_SATISFIED, Outcome, Refusal, Session,
+    WRONG_SYNTAX, YkOath,
 };
 use crate::hash;
 
@@ -56,13 +56,16 @@ impl YkOath {
         let mut fields = Fields(data);
         let place = self.find(entry::read_name(&mut fields)?)?;
         let challenge = fields.value(tlv::CHALLENGE)?;
-        let entry = self.memory.places[place].as_mut().ok_or(NO_OBJECT)?;
+        let entry = self.memory.places[place].as_ref().ok_or(NO_OBJECT)?;
         if entry.oath_type == OathType::Totp {
             check_challenge(challenge)?;
         }
-        if entry.touch && self.is_contact && !std::mem::take(&mut self.is_touched) {
+        if entry.touch && !self.is_present() {
             return Err(NOT_SATISFIED.into());
         }
+        // Nitrokeys know no whole responses.
+        let is_truncated = is_truncated || self.kind == KeyKind::Nitrokey;
+        let entry = self.memory.places[place].as_mut().ok_or(NO_OBJECT)?;
         if !entry.accept(challenge) {
             return Err(NOT_SATISFIED.into());
         }

@@ -23,6 +23,8 @@ pub enum KeyKind {
     YubiKey,
     /// With an OATH applet and no other application, as other makers' keys.
     Generic,
+    /// As a Nitrokey 3 answers by its published source: no access code, but a PIN; no overwriting.
+    Nitrokey,
 }
 
 impl KeyKind {
@@ -31,6 +33,7 @@ impl KeyKind {
         match self {
             Self::YubiKey => "yubikey",
             Self::Generic => "generic",
+            Self::Nitrokey => "nitrokey",
         }
     }
 
@@ -38,8 +41,8 @@ impl KeyKind {
         match (self, contact) {
             (Self::YubiKey, true) => YUBIKEY_USB,
             (Self::YubiKey, false) => YUBIKEY_NFC,
-            (Self::Generic, true) => GENERIC_USB,
-            (Self::Generic, false) => &CONTACTLESS_ATR,
+            (Self::Generic | Self::Nitrokey, true) => GENERIC_USB,
+            (Self::Generic | Self::Nitrokey, false) => &CONTACTLESS_ATR,
         }
     }
 }
@@ -48,7 +51,7 @@ impl FromStr for KeyKind {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::YubiKey, Self::Generic].into_iter().find(|kind| kind.as_str() == text).ok_or(())
+        [Self::YubiKey, Self::Generic, Self::Nitrokey].into_iter().find(|kind| kind.as_str() == text).ok_or(())
     }
 }
 

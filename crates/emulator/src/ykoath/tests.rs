@@ -449,6 +449,33 @@ fn versions_are_read_as_they_are_written() {
     }
 }
 
+#[test]
+fn a_nitrokey_refuses_what_others_do() {
+    let nitrokey = || YkOath::new("1".parse().unwrap(), KeyKind::Nitrokey, Version([4, 14, 0]));
+    let mut key = nitrokey();
+    let answer = select(&mut key);
+    assert_eq!((answer.len(), &answer[5..7], &answer[15..17]), (21, &[0x71, 8][..], &[0x8f, 4][..]));
+    assert_eq!(put(&mut key, b"n", 0x21, &[]), DONE);
+    assert_eq!(put(&mut key, b"n", 0x21, &[]), BLOCKED);
+    assert_eq!(put(&mut key, b"m", 0x23, &[]), WRONG_SYNTAX);
+    assert_eq!(calculate(&mut key, b"x", &TIME_59).1, NO_APPLICATION);
+    assert_eq!(send(&mut key, [0, CALCULATE, 0, 0], &calculate_data(b"n", &TIME_59)).0[0], tlv::TRUNCATED);
+    for instruction in [SET_CODE, VALIDATE, CALCULATE_ALL, SEND_REMAINING] {
+        assert_eq!(word(&mut key, [0, instruction, 0, 0], &[]), NOT_HERE);
+    }
+    assert_eq!(word(&mut key, [0, RENAME, 0, 0], &[]), UNKNOWN_INSTRUCTION);
+    assert_eq!(word(&mut key, [0, DELETE, 0, 0], &field(tlv::NAME, b"n")), DONE);
+    // With a PIN nothing of Yubico's protocol tells which key it is, and yet it works.
+    let mut key = nitrokey().with_password("123456").on_contact();
+    assert_eq!(select(&mut key)[..8], [0x79, 3, 4, 14, 0, 0x82, 1, 8]);
+    assert_eq!(put(&mut key, b"n", 0x21, &[tlv::PROPERTY, 2]), NOT_SATISFIED);
+    assert_eq!(put(&mut key, b"n", 0x21, &[]), DONE);
+    assert_eq!(word(&mut key, [0, DELETE, 0, 0], &field(tlv::NAME, b"n")), NOT_SATISFIED);
+    key.touch();
+    assert_eq!(word(&mut key, [0, DELETE, 0, 0], &field(tlv::NAME, b"n")), DONE);
+    assert_eq!(word(&mut key, [0, RESET, 0xde, 0xad], &[]), NOT_SATISFIED);
+}
+
 fn instruction() -> impl Strategy<Value = u8> {
     prop_oneof![1..=5_u8, 0xa1..=0xa5_u8, any::<u8>()]
 }
