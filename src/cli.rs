@@ -94,6 +94,25 @@ pub(crate) enum Command {
     Seed(seed::Seed),
 }
 
+impl Command {
+    /// Whether it asks which product a token is.
+    pub(crate) const fn needs_models(&self) -> bool {
+        let does_not = matches!(
+            self,
+            Self::Readers(_)
+                | Self::Code(_)
+                | Self::IdentifyCode(_)
+                | Self::Explain(_)
+                | Self::Export(_)
+                | Self::Formats(_)
+                | Self::Escrow(_)
+                | Self::Audit(_)
+                | Self::Seed(_)
+        );
+        !does_not
+    }
+}
+
 /// Reads RFC 3339 or Unix seconds.
 pub(crate) fn parse_time(text: &str) -> Result<UnixTime, String> {
     if let Ok(seconds) = text.parse() {

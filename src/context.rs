@@ -18,6 +18,7 @@ use signal_hook::flag;
 use crate::cli::Globals;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output::printable;
 use crate::progress::Talk;
 use crate::prompt;
 
@@ -36,14 +37,22 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(globals: Globals) -> Result<Self, Failure> {
+    /// A models file that cannot be read stops only commands that ask what a token is.
+    pub(crate) fn new(globals: Globals, needs_models: bool) -> Result<Self, Failure> {
         let folders = etcetera::base_strategy::choose_native_strategy()
             .map_err(|_| Failure::usage("there is no home folder for oathburn's files", "set HOME"))?;
-        let config = folders.config_dir().join("oathburn");
+        let (config, talk) = (folders.config_dir().join("oathburn"), Talk::new(&globals));
+        let models = match models(&config.join("models.toml")) {
+            Err(failure) if !needs_models => {
+                talk.warn(printable(&failure.message));
+                Models::builtin()
+            }
+            models => models?,
+        };
         Ok(Self {
             folder: folders.data_dir().join("oathburn"),
-            talk: Talk::new(&globals),
-            models: models(&config.join("models.toml"))?,
+            talk,
+            models,
             config,
             interrupts: Interrupts::listen()?,
             globals,
@@ -107,10 +116,17 @@ impl Context {
     pub(crate) fn escrow(&self) -> Result<Escrow, Failure> {
         let store = self.store()?;
         let escrow = Escrow::open(&store, self.station_key()?, &self.pins(), self.writer(), Arc::new(SystemClock));
-        escrow.map_err(|error| match error {
+        let escrow = escrow.map_err(|error| match error {
             EscrowError::StoreMissing { .. } => Failure::from(error).with("store", store.to_string()),
             other => other.into(),
-        })
+        })?;
+        if escrow.is_first_use() {
+            let (id, fingerprint) = (escrow.id(), escrow.fingerprint());
+            self.talk.say(format_args!("first use of {store}: escrow {id}, fingerprint {fingerprint}"));
+            self.talk
+                .say("compare it with what its officer sees in `oathburn escrow check`: from now on it is trusted");
+        }
+        Ok(escrow)
     }
 
     /// Makes sure that the folder of this user's files is there, for this user only.

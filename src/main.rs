@@ -35,7 +35,8 @@ fn main() -> ExitCode {
     let as_json = cli.globals.json;
     set_color(cli.globals.color);
     trace(cli.globals.verbose);
-    let result = Context::new(cli.globals).and_then(|context| commands::run(cli.command, &context));
+    let result =
+        Context::new(cli.globals, cli.command.needs_models()).and_then(|context| commands::run(cli.command, &context));
     match result {
         Ok(outcome) => match output::print(&outcome, as_json) {
             Ok(()) => outcome.exit.into(),

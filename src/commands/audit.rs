@@ -1,71 +1,37 @@
 //! `oathburn escrow audit …`
 
+mod trail;
+mod verify;
+
 use std::fmt::Write as _;
 
-use clap::{Args, Subcommand};
-use oathburn_escrow::{Event, EventFilter, EventKind, Finding};
+use clap::Subcommand;
+use oathburn_escrow::{Event, EventKind, Finding};
 use serde_json::{Value, json};
 
-use crate::commands::{Result, select};
+use crate::commands::Result;
 use crate::context::Context;
-use crate::exit::Exit;
 pub(crate) use crate::output::printable;
-use crate::output::{Outcome, rfc3339};
+use crate::output::rfc3339;
 
 /// Read and verify the audit trail
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
-    List(List),
-    /// Check every signature and every chain
-    ///
-    /// Exit code 6 when anything is wrong.
-    Verify,
-}
-
-/// List the events, oldest first
-#[derive(Args, Debug)]
-pub(crate) struct List {
-    /// Only those of this entry
-    #[arg(long, value_name = "ID")]
-    entry: Option<String>,
-    /// Only those of this kind (`reserved`, `programmed`, `code-disclosed`, …)
-    #[arg(long, value_parser = parse_kind)]
-    kind: Option<EventKind>,
-}
-
-fn parse_kind(text: &str) -> std::result::Result<EventKind, String> {
-    let names = || EventKind::ALL.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    EventKind::from_name(text).ok_or_else(|| format!("one of {}", names()))
+    List(trail::List),
+    Verify(verify::Verify),
+    Checkpoint(verify::Sign),
+    Export(trail::Export),
 }
 
 impl Audit {
     pub(crate) fn run(self, context: &Context) -> Result {
         match self {
             Self::List(command) => command.run(context),
-            Self::Verify => verify(context),
+            Self::Verify(command) => command.run(context),
+            Self::Checkpoint(command) => command.run(context),
+            Self::Export(command) => command.run(context),
         }
     }
-}
-
-impl List {
-    fn run(self, context: &Context) -> Result {
-        let escrow = context.escrow()?;
-        let entry = self.entry.map(|id| select::entry(&escrow, &id)).transpose()?.map(|entry| entry.id);
-        let events = escrow.events(&EventFilter { entry, kind: self.kind, ..EventFilter::default() })?;
-        Ok(Outcome::new(events.iter().map(to_json).collect(), to_text(&events)))
-    }
-}
-
-fn verify(context: &Context) -> Result {
-    let escrow = context.escrow()?;
-    let findings = escrow.verify_events()?;
-    let events = escrow.events(&EventFilter::default()).map_or(0, |events| events.len());
-    let problems: Vec<_> = findings.iter().map(finding_to_json).collect();
-    let json = json!({ "ok": findings.is_empty(), "events": events, "problems": problems });
-    if findings.is_empty() {
-        return Ok(Outcome::new(json, format!("nothing is wrong: {events} events\n")));
-    }
-    Ok(Outcome::new(json, findings_to_text(&findings)).ending(Exit::Escrow))
 }
 
 /// An event as one object.

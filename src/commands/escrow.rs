@@ -1,13 +1,23 @@
 //! `oathburn escrow …`
 
+mod add;
+mod annotate;
+mod assign;
+mod backup;
 mod check;
 mod compact;
 mod entries;
+pub(crate) mod filters;
 mod init;
+mod listing;
 mod members;
 mod officers;
+mod restore;
 mod retire;
+mod reveal;
 mod stations;
+mod stats;
+mod which;
 
 use clap::Subcommand;
 
@@ -18,10 +28,19 @@ use crate::context::Context;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Escrow {
     Init(init::Init),
+    Add(add::Add),
     List(entries::List),
     Show(entries::Show),
+    Reveal(reveal::Reveal),
+    Assign(assign::Assign),
+    Unassign(assign::Unassign),
+    Annotate(annotate::Annotate),
     Retire(retire::Retire),
+    Stats(stats::Stats),
     Check(check::Check),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
+    Accept(restore::Accept),
     Compact(compact::Compact),
     #[command(subcommand)]
     Officers(officers::Officers),
@@ -35,6 +54,15 @@ impl Escrow {
     pub(crate) fn run(self, context: &Context) -> Result {
         match self {
             Self::Init(command) => command.run(context),
+            Self::Add(command) => command.run(context),
+            Self::Reveal(command) => command.run(context),
+            Self::Assign(command) => command.run(context),
+            Self::Unassign(command) => command.run(context),
+            Self::Annotate(command) => command.run(context),
+            Self::Stats(command) => command.run(context),
+            Self::Backup(command) => command.run(context),
+            Self::Restore(command) => command.run(context),
+            Self::Accept(command) => command.run(context),
             Self::List(command) => command.run(context),
             Self::Show(command) => command.run(context),
             Self::Retire(command) => command.run(context),

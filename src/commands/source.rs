@@ -78,7 +78,7 @@ pub(crate) fn seed_text(file: &Path) -> Result<Zeroizing<String>, Failure> {
 }
 
 /// The seed in the QR code of a picture.
-fn read_qr(file: &Path) -> Result<SeedInput, Failure> {
+pub(crate) fn read_qr(file: &Path) -> Result<SeedInput, Failure> {
     let mut bytes = Zeroizing::new(Vec::new());
     let read = File::open(file).and_then(|opened| {
         let limit = MAX_IMAGE_LEN as u64 + 1;

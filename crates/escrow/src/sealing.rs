@@ -15,7 +15,8 @@ use crate::seal::{self, Sealer};
 use crate::store::{self, EntryRow};
 use crate::wrap::Key;
 use crate::{
-    Annotation, EntryId, EntryState, Escrow, EscrowError, EventKind, Facts, Filter, Programmed, Reservation, duplicate,
+    Annotation, EntryId, EntryState, Escrow, EscrowError, EventKind, Facts, Filter, Origin, Programmed, Reservation,
+    duplicate,
 };
 
 /// What one process seals with, under one version of the roster.
@@ -29,22 +30,39 @@ pub(crate) struct Sealing {
 impl Escrow {
     /// Seals a seed for a token that is about to be programmed. The entry is durable when this returns.
     pub fn reserve(&self, reservation: &Reservation<'_>) -> Result<EntryId, EscrowError> {
-        let entries = self.seal(slice::from_ref(reservation), EventKind::Reserved, Facts::new())?;
+        let entries =
+            self.seal(slice::from_ref(reservation), &EventDraft::new(EventKind::Reserved, Facts::new()), &[])?;
         Ok(entries[0])
     }
 
     /// Seals the seeds of a file, all or none, in one transaction. The facts go into the events.
     pub fn import(&self, reservations: &[Reservation<'_>], facts: Facts) -> Result<Vec<EntryId>, EscrowError> {
-        self.seal(reservations, EventKind::Imported, facts)
+        self.seal(reservations, &EventDraft::new(EventKind::Imported, facts), &[])
+    }
+
+    /// Seals a seed that no token is programmed with now, with what is noted of it, and supersedes other entries in the
+    /// same transaction. A seed of origin [`Origin::Imported`] is on a token already, because somebody says so; any other
+    /// is reserved for a token that will be burned.
+    pub fn add(
+        &self,
+        reservation: &Reservation<'_>,
+        annotation: &Annotation,
+        superseded: &[EntryId],
+        reason: Option<&str>,
+    ) -> Result<EntryId, EscrowError> {
+        let imported = reservation.origin == Origin::Imported;
+        let kind = if imported { EventKind::Imported } else { EventKind::Reserved };
+        let event = EventDraft::new(kind, annotation.in_facts(Facts::new())).because(reason);
+        let entries = self.seal(slice::from_ref(reservation), &event, superseded)?;
+        Ok(entries[0])
     }
 
     fn seal(
         &self,
         reservations: &[Reservation<'_>],
-        kind: EventKind,
-        facts: Facts,
+        event: &EventDraft,
+        superseded: &[EntryId],
     ) -> Result<Vec<EntryId>, EscrowError> {
-        let event = EventDraft::new(kind, facts);
         reservations.iter().try_for_each(|one| fits(&one.record.identity))?;
         let inner = &*self.inner;
         inner.steadily(|trust| {
@@ -59,7 +77,7 @@ impl Escrow {
             for reservation in reservations {
                 rows.push(sealing.row(reservation, time)?);
             }
-            let ids = rows.iter().filter_map(|row| EntryId::from_slice(&row.id)).collect();
+            let ids: Vec<_> = rows.iter().filter_map(|row| EntryId::from_slice(&row.id)).collect();
             let committed = inner.commit(trust, inner.station.keys(), &mut |view| {
                 if sealing.stored && view.session(sealing.sealer.id().as_bytes())?.is_none() {
                     // An officer has merged it with others meanwhile: another one is begun.
@@ -74,6 +92,10 @@ impl Escrow {
                 }
                 for (rows, reservations) in rows.chunks(MAX_TOUCHED).zip(reservations.chunks(MAX_TOUCHED)) {
                     draft.events.push(births(trust, event.clone(), rows, reservations));
+                }
+                for some in superseded.chunks(MAX_TOUCHED) {
+                    let by = Facts::new().with_some("by", ids.first().map(ToString::to_string));
+                    draft.events.push(EventDraft::new(EventKind::Superseded, by).touching(some.iter().copied()));
                 }
                 Ok(draft)
             });

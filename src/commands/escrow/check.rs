@@ -1,5 +1,7 @@
 //! `oathburn escrow check`
 
+use std::fmt::Write as _;
+
 use clap::Args;
 use oathburn_escrow::{EscrowError, Officer};
 use serde_json::json;
@@ -29,6 +31,8 @@ impl Check {
         }
         let json = json!({
             "ok": report.findings.is_empty(),
+            "escrow": escrow.id().to_string(),
+            "fingerprint": escrow.fingerprint(),
             "entries": report.entries,
             "events": report.events,
             "opened": report.opened,
@@ -39,6 +43,8 @@ impl Check {
             let (entries, events, opened) = (report.entries, report.events, report.opened);
             text = format!("nothing differs: {entries} entries ({opened} opened), {events} events\n");
         }
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "escrow {}, fingerprint {}", escrow.id(), escrow.fingerprint());
         let exit = if report.findings.is_empty() { Exit::Done } else { Exit::Escrow };
         Ok(Outcome::new(json, text).ending(exit))
     }

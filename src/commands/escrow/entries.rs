@@ -3,91 +3,119 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use oathburn_escrow::{Entry, EntryState, EventFilter, Filter};
-use oathburn_oath::{SerialNumber, TimeStep};
+use oathburn_escrow::{Entry, EventFilter, Filter};
+use oathburn_oath::TimeStep;
 use serde_json::{Value, json};
 
+use super::filters::Filters;
+use super::listing::{Form, Listing};
+use super::which::OneOfUser;
 use crate::commands::{Result, audit, codes, select};
 use crate::context::Context;
-use crate::output::{Outcome, rfc3339, table};
+use crate::output::{Outcome, printable, rfc3339};
 
-/// List the entries
+/// List the entries, oldest first
+///
+/// The list is written as it is read, however long it is. With --limit it goes on after the last entry of the page
+/// before (--after). What the rows say is shown; `oathburn escrow check` compares them with what was signed.
 #[derive(Args, Debug)]
 pub(crate) struct List {
-    /// Only this token
+    #[command(flatten)]
+    filters: Filters,
+    /// No more than so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Go on after this entry
+    #[arg(long, value_name = "ID")]
+    after: Option<String>,
+    /// One JSON object a line
     #[arg(long)]
-    serial: Option<SerialNumber>,
-    /// Only this user's
-    #[arg(long)]
-    upn: Option<String>,
-    /// Only this model
-    #[arg(long)]
-    model: Option<String>,
-    /// Only in this state: reserved, unknown, programmed, imported, superseded, retired
-    #[arg(long, value_parser = parse_state)]
-    state: Vec<EntryState>,
+    lines: bool,
 }
 
-/// Show an entry and what happened to it
+/// Show an entry and what happened to it, without its seed
 #[derive(Args, Debug)]
 pub(crate) struct Show {
-    /// The entry's id, or the beginning of it
-    entry: String,
+    #[command(flatten)]
+    which: OneOfUser,
 }
 
-fn parse_state(text: &str) -> std::result::Result<EntryState, String> {
-    let names = || EntryState::ALL.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    EntryState::from_name(text).ok_or_else(|| format!("one of {}", names()))
-}
+/// Entries that are read at a time.
+const PAGE: u64 = 500;
 
 impl List {
     pub(crate) fn run(self, context: &Context) -> Result {
-        let filter =
-            Filter { serial: self.serial, upn: self.upn, model: self.model, states: self.state, ..Filter::default() };
-        let entries = context.escrow()?.entries(&filter)?;
-        let rows: Vec<_> = entries
-            .iter()
-            .map(|entry| {
-                [
-                    entry.id.to_string(),
-                    entry.identity.serial.to_string(),
-                    text(entry.model.as_deref()),
-                    text(entry.upn.as_deref()),
-                    entry.state.to_string(),
-                    entry.programmed_at.map_or_else(|| "-".into(), rfc3339),
-                ]
-            })
-            .collect();
-        let text = table(["ENTRY", "SERIAL", "MODEL", "UPN", "STATE", "PROGRAMMED"], &rows);
-        Ok(Outcome::new(entries.iter().map(to_json).collect(), text))
+        let escrow = context.escrow()?;
+        let filter = Filter::from(self.filters);
+        let mut after = self.after.map(|id| select::entry(&escrow, &id)).transpose()?.map(|entry| entry.id);
+        let form = Form::new(context.globals.json, self.lines);
+        let mut listing = Listing::new(form, ["ENTRY", "SERIAL", "MODEL", "UPN", "STATE", "PROGRAMMED", "TAGS"]);
+        let mut left = self.limit.unwrap_or(u64::MAX);
+        while left > 0 && !listing.is_closed() {
+            let size = left.min(PAGE);
+            let page = escrow.entries_after(&filter, after, usize::try_from(size).unwrap_or(usize::MAX))?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            left -= size;
+            listing.page(&page, to_json, cells)?;
+            if (page.len() as u64) < size {
+                break;
+            }
+            if left == 0 && !escrow.entries_after(&filter, after, 1)?.is_empty() {
+                context.talk.say(format_args!("there are more: --after {}", last.id));
+            }
+        }
+        listing.end()
     }
+}
+
+fn cells(entry: &Entry) -> [String; 7] {
+    let text = |name: Option<&str>| name.map_or_else(|| "-".into(), printable);
+    let tags = entry.annotations.tags.join(",");
+    [
+        entry.id.to_string(),
+        entry.identity.serial.to_string(),
+        text(entry.model.as_deref()),
+        text(entry.upn.as_deref()),
+        entry.state.to_string(),
+        entry.programmed_at.map_or_else(|| "-".into(), rfc3339),
+        text(Some(tags.as_str()).filter(|tags| !tags.is_empty())),
+    ]
 }
 
 impl Show {
     pub(crate) fn run(self, context: &Context) -> Result {
         let escrow = context.escrow()?;
-        let entry = select::entry(&escrow, &self.entry)?;
+        let entry = self.which.find(context, &escrow)?;
         let events = escrow.events(&EventFilter { entry: Some(entry.id), ..EventFilter::default() })?;
         let mut json = to_json(&entry);
         json["verified_at"] = entry.verified_at.map(rfc3339).into();
-        json["drift_seconds"] = entry.drift_seconds.into();
         json["drift_at"] = entry.drift_at.map(rfc3339).into();
         json["origin"] = entry.origin.as_str().into();
-        json["events"] = events.iter().map(audit::to_json).collect();
         let mut text = String::new();
-        for (name, value) in json.as_object().into_iter().flatten().filter(|(name, _)| *name != "events") {
-            let value = value.as_str().map_or_else(|| value.to_string(), audit::printable);
+        for (name, value) in json.as_object().into_iter().flatten() {
+            let value = match value {
+                Value::String(text) => printable(text),
+                Value::Null => "-".to_owned(),
+                Value::Array(list) if list.is_empty() => "-".to_owned(),
+                Value::Array(list) => {
+                    list.iter().filter_map(Value::as_str).map(printable).collect::<Vec<_>>().join(", ")
+                }
+                other => other.to_string(),
+            };
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{name:14} {}", if value == "null" { "-" } else { &value });
+            let _ = writeln!(text, "{name:14} {value}");
         }
         text.push('\n');
         text.push_str(&audit::to_text(&events));
+        json["events"] = events.iter().map(audit::to_json).collect();
         Ok(Outcome::new(json, text))
     }
 }
 
 /// What everybody may know of an entry.
 pub(crate) fn to_json(entry: &Entry) -> Value {
+    let notes = &entry.annotations;
     json!({
         "entry": entry.id.to_string(),
         "family": entry.identity.family.as_str(),
@@ -104,10 +132,12 @@ pub(crate) fn to_json(entry: &Entry) -> Value {
         "batch": entry.batch.map(|batch| batch.to_string()),
         "reserved_at": rfc3339(entry.reserved_at),
         "programmed_at": entry.programmed_at.map(rfc3339),
+        "drift_seconds": entry.drift_seconds,
+        "note": notes.note,
+        "purchase_order": notes.purchase_order,
+        "tags": notes.tags,
+        "exported_at": notes.exported_at.map(rfc3339),
+        "export_format": notes.export_format,
+        "activated_at": notes.activated_at.map(rfc3339),
     })
-}
-
-/// A name on a terminal: what it cannot show is escaped.
-fn text(name: Option<&str>) -> String {
-    name.map_or_else(|| "-".into(), audit::printable)
 }

@@ -3,15 +3,16 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Result, select};
+use super::which::One;
+use crate::commands::Result;
 use crate::context::Context;
 use crate::output::Outcome;
 
 /// Take a token out of use; its seed stays in the escrow
 #[derive(Args, Debug)]
 pub(crate) struct Retire {
-    /// The entry's id, or the beginning of it
-    entry: String,
+    #[command(flatten)]
+    which: One,
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -20,7 +21,7 @@ pub(crate) struct Retire {
 impl Retire {
     pub(crate) fn run(self, context: &Context) -> Result {
         let escrow = context.escrow()?;
-        let entry = select::entry(&escrow, &self.entry)?;
+        let entry = self.which.find(context, &escrow)?;
         escrow.retire(entry.id, self.reason.as_deref())?;
         let json =
             json!({ "entry": entry.id.to_string(), "serial": entry.identity.serial.as_str(), "state": "retired" });

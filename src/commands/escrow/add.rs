@@ -1,0 +1,134 @@
+//! `oathburn escrow add`
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use oathburn_escrow::{Entry, EntryState, Escrow, Origin, Reservation};
+use oathburn_oath::{
+    Algorithm, Digits, FamilyId, SerialNumber, Slot, TimeStep, TokenIdentity, TokenRecord, TotpParams,
+};
+use oathburn_station::StationError;
+
+use super::annotate::Notes;
+use super::entries;
+use super::which::check_name;
+use crate::commands::Result;
+use crate::commands::source::{TextEncoding, read_qr, read_seed_file};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::Outcome;
+
+/// Put a seed into the escrow without a token on a reader
+///
+/// For the seed of a token that was programmed elsewhere, by its maker or with another tool: the entry is `imported`,
+/// which says that the seed is on the token because somebody said so. Compare a code (`oathburn verify`). With
+/// --to-burn the seed is sealed for a token that has yet to be programmed: the entry is `reserved`, and `oathburn burn`
+/// with an officer's file at hand burns it when that token lies on the reader.
+#[derive(Args, Debug)]
+pub(crate) struct Add {
+    /// The number on the token's back
+    #[arg(long)]
+    serial: SerialNumber,
+    /// A file with the seed in Base32, hex or as otpauth URI (`-`: stdin)
+    #[arg(long, value_name = "FILE", required_unless_present = "qr", conflicts_with = "qr")]
+    seed_file: Option<PathBuf>,
+    /// What the seed file holds, where it could be either
+    #[arg(long, value_name = "ENCODING", requires = "seed_file")]
+    encoding: Option<TextEncoding>,
+    /// A picture (PNG, JPEG) with the service's QR code
+    #[arg(long, value_name = "IMAGE")]
+    qr: Option<PathBuf>,
+    /// The token's family
+    #[arg(long, default_value = "token2-single", value_parser = FamilyId::new)]
+    family: FamilyId,
+    /// Where in the token, for tokens with several profiles
+    #[arg(long, value_name = "N|NAME", default_value = "0")]
+    slot: Slot,
+    /// The product's name
+    #[arg(long)]
+    model: Option<String>,
+    /// The user the token is for [default: the account in the otpauth URI]
+    #[arg(long)]
+    upn: Option<String>,
+    /// The service the seed is for [default: the issuer in the otpauth URI]
+    #[arg(long)]
+    issuer: Option<String>,
+    /// The hash: sha1, sha256 or sha512 [default: sha1, or what the otpauth URI says]
+    #[arg(long)]
+    algorithm: Option<Algorithm>,
+    /// Digits of a code [default: 6, or what the otpauth URI says]
+    #[arg(long)]
+    digits: Option<Digits>,
+    /// How long a code lasts in seconds [default: 30, or what the otpauth URI says]
+    #[arg(long, value_name = "SECONDS")]
+    time_step: Option<TimeStep>,
+    #[command(flatten)]
+    notes: Notes,
+    /// Seal it for a token that is to be burned
+    #[arg(long)]
+    to_burn: bool,
+    /// Supersede what the escrow has of this token
+    #[arg(long, conflicts_with = "to_burn")]
+    replace: bool,
+    /// Why, for the audit trail
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+impl Add {
+    pub(crate) fn run(self, context: &Context) -> Result {
+        let names = [("UPN", &self.upn), ("issuer", &self.issuer), ("model", &self.model)];
+        names.into_iter().try_for_each(|(what, name)| check_name(what, name.as_deref()))?;
+        let input = match (&self.seed_file, &self.qr) {
+            (Some(file), _) => read_seed_file(file, self.encoding)?,
+            (None, image) => read_qr(image.as_deref().unwrap_or(Path::new("")))?,
+        };
+        let said = input.params();
+        let record = TokenRecord {
+            identity: TokenIdentity { family: self.family, serial: self.serial, slot: self.slot },
+            params: TotpParams {
+                algorithm: self.algorithm.unwrap_or(said.algorithm),
+                digits: self.digits.unwrap_or(said.digits),
+                step: self.time_step.unwrap_or(said.step),
+            }
+            .into(),
+            model: self.model,
+            upn: self.upn.or(input.account),
+            issuer: self.issuer.or(input.issuer),
+            seed: input.seed,
+        };
+        let escrow = context.escrow()?;
+        let replaced = replaced(&escrow, &record, self.to_burn, self.replace)?;
+        let annotation = self.notes.annotation(Vec::new());
+        let origin = if self.to_burn { Origin::Given } else { Origin::Imported };
+        let reservation = Reservation { record: &record, origin, batch: None };
+        let id = escrow.add(&reservation, &annotation, &replaced, self.reason.as_deref())?;
+        let entry = escrow.entry(&id.to_string())?;
+        let mut json = entries::to_json(&entry);
+        json["superseded"] = replaced.iter().map(ToString::to_string).collect();
+        let text = format!("{} is {} in the escrow, entry {id}\n", entry.identity.serial, entry.state);
+        Ok(Outcome::new(json, text))
+    }
+}
+
+/// What the new entry supersedes. A seed that another token has, or that this one has already, is refused.
+fn replaced(
+    escrow: &Escrow,
+    record: &TokenRecord,
+    to_burn: bool,
+    replace: bool,
+) -> std::result::Result<Vec<oathburn_escrow::EntryId>, Failure> {
+    let twice = escrow.duplicates_of(&record.seed)?;
+    if let Some(other) = twice.into_iter().find(|other| other.state.is_live()) {
+        return Err(StationError::DuplicateSeed { serial: other.identity.serial, entry: other.id }.into());
+    }
+    if to_burn {
+        return Ok(Vec::new());
+    }
+    let live: Vec<Entry> =
+        escrow.current(&record.identity)?.into_iter().filter(|entry| entry.state.is_live()).collect();
+    if let Some(in_use) = live.iter().find(|entry| entry.state != EntryState::Reserved).filter(|_| !replace) {
+        return Err(StationError::Live { serial: in_use.identity.serial.clone(), entry: in_use.id }.into());
+    }
+    Ok(if replace { live.iter().map(|entry| entry.id).collect() } else { Vec::new() })
+}
