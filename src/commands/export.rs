@@ -30,7 +30,8 @@ const NOTED: usize = 10_000;
 
 /// How a format of columns is described.
 const COLUMNS_HELP: &str = r#"Formats of columns:
-  columns.toml in oathburn's configuration folder, or the file that --columns names, describes formats:
+  columns.toml in oathburn's configuration folder, or the file that --columns names, describes
+  formats:
 
       [[format]]
       id = "acme"
@@ -40,13 +41,13 @@ const COLUMNS_HELP: &str = r#"Formats of columns:
       delimiter = ";"                       # or , | tab space; a comma otherwise
       quote = "never"                       # or always; otherwise where it is needed
       newline = "lf"                        # CR LF otherwise
-      uniform = ["digits"]                  # or type, algorithm, step: what the target is told once a file
+      uniform = ["digits"]                  # or type, algorithm, step: one for the whole file
       takes = { algorithms = ["sha1"], digits = [6, 8], steps = [30], needs = ["serial"] }
 
-  Cells hold seed, serial, manufacturer, model, upn, issuer, type, algorithm, digits, step, counter. A seed
-  needs a form: base32, base32-padded, hex, upper-hex, base64; other texts can have upper, lower, base64.
-  event-cells are the cells of event-based tokens, which are not taken without them. Further keys: extension,
-  bom, preamble, comment, and max-seed-bytes in takes."#;
+  Cells hold seed, serial, manufacturer, model, upn, issuer, type, algorithm, digits, step and
+  counter. A seed needs a form: base32, base32-padded, hex, upper-hex, base64; other texts can have
+  upper, lower, base64. event-cells are the cells of event-based tokens, which are not taken
+  without them. Further keys: extension, bom, preamble, comment, and max-seed-bytes in takes."#;
 
 /// Write seeds into a file for an identity provider
 ///
@@ -108,6 +109,9 @@ impl Export {
             let message = format!("{} is read only", format.id());
             return Err(Failure::usage(message, "see `oathburn formats` for what can be written"));
         };
+        if let Some(what) = writer.unconfirmed() {
+            context.talk.warn(format_args!("nobody has confirmed of {}: {what}; try one token first", format.id()));
+        }
         let options = self.options(writer)?;
         if self.reason.trim().is_empty() || self.reason.len() > Facts::MAX_TEXT {
             return Err(Failure::usage("the reason is empty or too long", "say in a line why the seeds leave"));

@@ -41,6 +41,11 @@ pub(crate) const NEEDS: &[Need] = &[
         probe: Probe::Program("ykman"),
     },
     Need { package: "zbar-tools", reason: "a foreign reader of our QR codes", probe: Probe::Program("zbarimg") },
+    Need {
+        package: "librsvg2-bin",
+        reason: "draws our sheets of QR codes for that reader",
+        probe: Probe::Program("rsvg-convert"),
+    },
     Need { package: "qrencode", reason: "a foreign maker of QR codes", probe: Probe::Program("qrencode") },
     Need {
         package: "openssh-client",

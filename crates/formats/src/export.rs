@@ -5,8 +5,10 @@ pub(crate) mod entra;
 pub(crate) mod graph;
 mod json;
 pub(crate) mod okta;
+pub(crate) mod otpauth;
 pub(crate) mod pingone;
 pub(crate) mod privacyidea;
+pub(crate) mod sheet;
 
 use std::fmt;
 use std::io::Write;

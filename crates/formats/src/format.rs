@@ -16,11 +16,14 @@ pub static FORMATS: &[&dyn Format] = &[
     &export::entra::Entra,
     &export::graph::Graph,
     &export::graph::GraphCreate,
+    &export::otpauth::Otpauth,
+    &export::sheet::Sheet,
     &export::okta::Okta,
     &export::pingone::PingOne,
     &export::privacyidea::PrivacyIdea,
     &export::privacyidea::PrivacyIdea2,
     &export::columns::Known("duo"),
+    &export::columns::Known("duo-hotp"),
     &export::columns::Known("pingid"),
     &export::columns::Known("linotp"),
     &export::columns::Known("netiq"),
@@ -312,6 +315,11 @@ pub struct Setting {
 pub trait WriteFormat: Sync {
     /// What the names of its files end in, `csv`.
     fn extension(&self) -> &'static str;
+
+    /// What no public source says of the target and is written all the same.
+    fn unconfirmed(&self) -> Option<&'static str> {
+        None
+    }
 
     /// What it has to be told.
     fn settings(&self) -> &'static [Setting] {

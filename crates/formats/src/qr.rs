@@ -1,5 +1,6 @@
 //! QR codes (ISO/IEC 18004): key URIs drawn, and found in pictures.
 
+use std::fmt::Write as _;
 use std::io::Cursor;
 
 use image::{DynamicImage, GrayImage, ImageFormat, ImageReader, Limits, Luma};
@@ -36,6 +37,35 @@ impl QrCode {
     pub fn to_svg(&self) -> Zeroizing<String> {
         let mut renderer = self.0.render::<svg::Color<'_>>();
         Zeroizing::new(renderer.module_dimensions(8, 8).build())
+    }
+
+    /// The drawing as an element of a page, one unit a module, with its quiet zone.
+    pub(crate) fn to_inline_svg(&self) -> Zeroizing<String> {
+        const QUIET: usize = 4;
+        let (width, colors) = (self.0.width(), Zeroizing::new(self.modules()));
+        let side = width + 2 * QUIET;
+        // Room for all of it at once: a buffer that grows leaves unwiped copies behind. A run of dark modules is
+        // `M177 177h177v1h-177z` at most, and there is one every two modules at most.
+        let mut svg = Zeroizing::new(String::with_capacity(200 + width * width * 12));
+        let _ = write!(svg, "<svg viewBox=\"0 0 {side} {side}\" shape-rendering=\"crispEdges\">");
+        let _ = write!(svg, "<path fill=\"#fff\" d=\"M0 0h{side}v{side}H0z\"/><path d=\"");
+        for (y, row) in colors.chunks(width).enumerate() {
+            let mut x = 0;
+            for run in row.chunk_by(|one, other| one == other) {
+                if run[0] {
+                    let (left, top, len) = (x + QUIET, y + QUIET, run.len());
+                    let _ = write!(svg, "M{left} {top}h{len}v1h-{len}z");
+                }
+                x += run.len();
+            }
+        }
+        svg.push_str("\"/></svg>");
+        svg
+    }
+
+    /// Which modules are dark, row by row.
+    fn modules(&self) -> Vec<bool> {
+        self.0.to_colors().into_iter().map(|color| color == qrcode::Color::Dark).collect()
     }
 
     /// A picture with eight pixels a module.
@@ -145,4 +175,4 @@ fn scan(picture: &GrayImage) -> Found {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

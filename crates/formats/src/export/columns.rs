@@ -35,6 +35,7 @@ pub struct Columns {
     id: &'static str,
     title: &'static str,
     extension: &'static str,
+    unconfirmed: Option<&'static str>,
     fidelity: &'static Fidelity,
     /// What all tokens of a file have in common.
     uniform: Vec<Uniform>,

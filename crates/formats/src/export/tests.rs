@@ -4,6 +4,7 @@ use oathburn_oath::{Algorithm, Digits, HotpParams, Seed, SerialNumber, TimeStep,
 use serde_json::{Value, json};
 
 use super::*;
+use crate::qr::tests::judge;
 use crate::{Columns, FORMATS, Format, WriteOptions, format};
 
 pub(super) const KEY: &[u8] = b"12345678901234567890";
@@ -235,14 +236,16 @@ fn duo_and_ping_have_one_kind_a_file() {
     assert_eq!(written("duo", &[alice(), bob()]), include_str!("../../../../fixtures/export/duo_totp6.csv"));
     let counted = package("9900000000009", KEY, hotp(6, 0));
     assert_eq!(
-        written("duo", std::slice::from_ref(&counted)),
+        written("duo-hotp", std::slice::from_ref(&counted)),
         include_str!("../../../../fixtures/export/duo_hotp6.csv")
     );
     assert_eq!(written("pingid", &[alice()]), include_str!("../../../../fixtures/export/pingid.csv"));
     assert!(written("pingid", &[package("9", KEY, hotp(6, 7))]).ends_with("3930,7\r\n"));
     let mixed = |id: &str, other: &KeyPackage| refusal(format(id).unwrap(), other, &alice(), &WriteOptions::default());
     let kind = Some(Refusal::Mixed { what: "type", first: "time-based".into() });
-    assert_eq!((mixed("duo", &counted), mixed("pingid", &counted)), (kind.clone(), kind));
+    assert_eq!((mixed("duo", &counted), mixed("pingid", &counted)), (Some(Refusal::EventBased), kind));
+    assert_eq!(refused("duo-hotp", &alice()), Some(Refusal::TimeBased));
+    assert!(format("duo-hotp").unwrap().writer().unwrap().unconfirmed().is_some());
     let eight = package("8", KEY, totp(Algorithm::Sha1, 8, 30));
     assert_eq!(mixed("duo", &eight), Some(Refusal::Mixed { what: "number of digits", first: "6".into() }));
     assert_eq!(mixed("pingid", &bob()), Some(Refusal::Mixed { what: "time step", first: "30 s".into() }));
@@ -275,6 +278,65 @@ fn other_columns_are_as_their_targets_read_them() {
     assert_eq!(lines[2], format!("5,,x,a@b,\"A \"\"B\"\", C\",hotp,sha1,10,,7,{base32}"));
 }
 
+fn named(package: KeyPackage, upn: &str, issuer: &str) -> KeyPackage {
+    KeyPackage { issuer: Some(issuer.into()), ..of(package, upn, "", "") }
+}
+
+/// The tokens of the sample.
+fn with_issuers() -> [KeyPackage; 4] {
+    [
+        named(alice(), "alice@example.com", "ACME Co"),
+        named(bob(), "bob+x@example.com", "B & C"),
+        named(long("3", totp(Algorithm::Sha256, 6, 30)), "carol@example.com", "ACME Co"),
+        named(package("4", KEY, hotp(6, 0)), "dave@example.com", "ACME Co"),
+    ]
+}
+
+#[test]
+fn uris_are_the_sample_byte_by_byte() {
+    let text = written("otpauth", &with_issuers());
+    assert_eq!(text, include_str!("../../../../fixtures/export/otpauth_uris.txt"));
+    let bare = written("otpauth", &[of(alice(), "alice", "", "")]);
+    assert!(bare.starts_with("otpauth://totp/alice?secret=GEZ") && !bare.contains("issuer"), "{bare}");
+    let refused = |upn: &str, issuer: &str| refused("otpauth", &named(alice(), upn, issuer));
+    let character = |what, character| Some(Refusal::Character { what, character });
+    assert_eq!(refused("a:b", "x"), character("user (UPN)", ':'));
+    assert_eq!(refused("a", "x\n"), character("issuer", '\n'));
+    assert_eq!(refused("a", " x"), character("issuer", ' '));
+    assert_eq!(refused("ünï@example.com", "Süd & Söhne"), None);
+}
+
+#[test]
+fn a_sheet_shows_codes_and_escapes_names() {
+    let names = ["<script>alert(1)</script>@x", "a&b'\"@x"];
+    let tokens = names.map(|name| KeyPackage { model: Some("<b>".into()), ..named(alice(), name, "A<B") });
+    let page = written("qr-sheet", &tokens);
+    assert!(!page.contains("<script") && page.contains("&lt;script&gt;alert(1)&lt;/script&gt;@x"), "{page}");
+    assert!(page.contains("a&amp;b&#39;&quot;@x") && page.contains("<bdi>&lt;b&gt;</bdi>"), "{page}");
+    assert_eq!((page.matches("<figure>").count(), page.matches("</figure>").count()), (2, 2));
+    assert!(page.ends_with("</html>\n") && !page.contains("GEZDGNBV"), "the seed is in the picture alone");
+    let long = named(alice(), &format!("{}@example.com", "ü".repeat(400)), "ACME");
+    assert_eq!(refused("qr-sheet", &long), Some(Refusal::QrTooLong));
+    let fits = named(alice(), &format!("{}@example.com", "u".repeat(2150)), "ACME");
+    assert_eq!(refused("qr-sheet", &fits), None);
+    assert!(written("qr-sheet", &[fits]).contains("<svg"));
+}
+
+/// Each drawing of the page, made a picture by librsvg and read by zbar.
+#[test]
+fn others_read_the_codes_of_a_sheet() {
+    let page = written("qr-sheet", &with_issuers());
+    let drawings: Vec<_> = page.split("<svg ").skip(1).map(|rest| rest.split_once("</svg>").unwrap().0).collect();
+    let mut read = String::new();
+    for drawing in drawings {
+        let svg = format!("<svg xmlns=\"http://www.w3.org/2000/svg\" {drawing}</svg>");
+        let Some(picture) = judge("rsvg-convert", &["--width", "480"], svg.as_bytes()) else { return };
+        let Some(text) = judge("zbarimg", &["--quiet", "--raw", "-"], &picture) else { return };
+        read.push_str(&String::from_utf8(text).unwrap());
+    }
+    assert_eq!(read, include_str!("../../../../fixtures/export/otpauth_uris.txt"));
+}
+
 #[test]
 fn no_format_writes_what_a_spreadsheet_computes_or_a_line_cannot_hold() {
     let options = settings(&[("profile", "p"), ("realm", "r"), ("resolver", "s")]);
@@ -284,6 +346,9 @@ fn no_format_writes_what_a_spreadsheet_computes_or_a_line_cannot_hold() {
             let package = of(package(serial, KEY, Params::default()), "alice@example.com", "Token2", "C202");
             refusal(*format, &package, &package, &options).is_none()
         };
+        if format.fidelity().steps == Some(&[]) {
+            continue;
+        }
         assert!(takes("0001"), "{}", format.id());
         for serial in ["=1", "+1", "-1", "@1"] {
             assert!(

@@ -111,7 +111,7 @@ fn samples_are_read() {
 }
 
 /// Runs a judge; `None` where it is not installed.
-fn judge(program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn judge(program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
     use std::io::Write;
     let mut command = Command::new(program);
     let child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();

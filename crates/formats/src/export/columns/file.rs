@@ -36,6 +36,8 @@ struct Table {
     id: Spanned<String>,
     title: Spanned<String>,
     extension: Option<Spanned<String>>,
+    /// What is not known of the target.
+    unconfirmed: Option<Spanned<String>>,
     /// A byte order mark at the beginning.
     #[serde(default)]
     bom: bool,
@@ -107,10 +109,13 @@ impl Table {
         if id.is_empty() || id.len() > 32 || !id.chars().all(plain) || id.starts_with('-') {
             return Err(place.wrong(&self.id, "id", "1 to 32 of a to z, 0 to 9 and dashes"));
         }
-        let title = self.title.get_ref().trim();
-        if title.is_empty() || title.len() > MAX_TEXT || title.chars().any(char::is_control) {
-            return Err(place.wrong(&self.title, "title", "a line of text"));
-        }
+        let line = |text: &Spanned<String>, key: &str| {
+            let line = text.get_ref().trim();
+            let fits = !line.is_empty() && line.len() <= MAX_TEXT && !line.chars().any(char::is_control);
+            if fits { Ok(line.to_owned()) } else { Err(place.wrong(text, key, "a line of text")) }
+        };
+        let title = line(&self.title, "title")?;
+        let unconfirmed = self.unconfirmed.as_ref().map(|text| line(text, "unconfirmed")).transpose()?;
         let extension = self.extension.as_ref().map_or(Ok("csv"), |extension| {
             let text = extension.get_ref();
             let fits = (1..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -129,7 +134,8 @@ impl Table {
         let keep = |text: &str| -> &'static str { Box::leak(text.into()) };
         Ok(Columns {
             id: keep(id),
-            title: keep(title),
+            title: keep(&title),
+            unconfirmed: unconfirmed.as_deref().map(keep),
             extension: keep(extension),
             fidelity: Box::leak(Box::new(fidelity)),
             uniform,

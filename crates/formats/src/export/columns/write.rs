@@ -56,6 +56,10 @@ impl WriteFormat for Columns {
         self.extension
     }
 
+    fn unconfirmed(&self) -> Option<&'static str> {
+        self.unconfirmed
+    }
+
     fn refuses(&self, package: &KeyPackage, first: &Params, _: &WriteOptions) -> Option<Refusal> {
         let cells = self.layout.cells(&package.params).iter().enumerate();
         mixed(&self.uniform, &package.params, first)
