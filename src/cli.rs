@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use oathburn_oath::UnixTime;
 
 use crate::commands::{
-    audit, burn, code, drift, escrow, explain, export, formats, identify, identify_code, readers, seed, sync, verify,
+    audit, burn, code, doctor, drift, escrow, explain, export, formats, identify, identify_code, readers, seed, sync,
+    verify,
 };
 
 /// Burns seeds onto programmable OATH tokens, keeps them in a sealed escrow, and generates their codes.
@@ -75,6 +76,7 @@ pub(crate) enum When {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Readers(readers::Readers),
+    Doctor(doctor::Doctor),
     Identify(identify::Identify),
     Burn(burn::Burn),
     Verify(verify::Verify),
@@ -154,6 +156,7 @@ mod tests {
             &["drift"],
             &["identify-code"],
             &["explain"],
+            &["doctor"],
             &["escrow", "check"],
             &["escrow", "audit", "verify"],
         ] {

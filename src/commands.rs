@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod burn;
 pub(crate) mod code;
 pub(crate) mod codes;
+pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod escrow;
 pub(crate) mod explain;
@@ -30,6 +31,7 @@ pub(crate) type Result = std::result::Result<Outcome, Failure>;
 pub(crate) fn run(command: Command, context: &Context) -> Result {
     match command {
         Command::Readers(command) => command.run(context),
+        Command::Doctor(command) => command.run(context),
         Command::Identify(command) => command.run(context),
         Command::Burn(command) => command.run(context),
         Command::Verify(command) => command.run(context),

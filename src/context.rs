@@ -83,6 +83,16 @@ impl Context {
         self.config.join("columns.toml")
     }
 
+    /// Where this user's files lie.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// This machine's keys, which may not be made yet.
+    pub(crate) fn station_file(&self) -> PathBuf {
+        self.folder.join("station.key")
+    }
+
     /// The store's address.
     pub(crate) fn store(&self) -> Result<StoreUrl, Failure> {
         match &self.globals.store {
@@ -103,7 +113,7 @@ impl Context {
 
     /// This machine's keys, made at the first use.
     pub(crate) fn station_key(&self) -> Result<StationKey, Failure> {
-        Ok(StationKey::load_or_create(&self.folder.join("station.key"))?)
+        Ok(StationKey::load_or_create(&self.station_file())?)
     }
 
     /// Who is asking.

@@ -11,6 +11,15 @@ enum Synchronised {
     Unknown,
 }
 
+/// Whether something keeps this machine's clock right; `None` when the kernel does not say.
+pub(crate) fn is_synchronised() -> Option<bool> {
+    match ask_the_kernel() {
+        Synchronised::Yes => Some(true),
+        Synchronised::No => Some(false),
+        Synchronised::Unknown => None,
+    }
+}
+
 /// Warns when nothing keeps this machine's clock right.
 pub(crate) fn warn_unless_synchronised(talk: Talk) {
     if ask_the_kernel() == Synchronised::No {

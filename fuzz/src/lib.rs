@@ -24,6 +24,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("exchange", exchange),
     ("identify", identify),
     ("key_file", key_file),
+    ("libnfc_conf", libnfc_conf),
     ("libnfc_message", libnfc_message),
     ("models", models),
     ("otpauth", otpauth),
@@ -56,6 +57,11 @@ pub fn models(data: &[u8]) {
             assert_eq!(models.lookup(&family, &serial), before.as_ref());
         }
     }
+}
+
+/// libnfc's settings, as `oathburn doctor` reads them.
+pub fn libnfc_conf(data: &[u8]) {
+    oathburn_reader::fuzz_libnfc_conf(data);
 }
 
 /// What program and libnfc's worker say to each other: all of a message is understood, or nothing.

@@ -130,6 +130,12 @@ impl Escrow {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// The format of a store, and the newest that is known here: opening one brings it to that. Nothing is changed.
+    pub fn format_of(url: &StoreUrl) -> Result<(i64, i64), EscrowError> {
+        let StoreUrl::Sqlite(path) = url;
+        SqliteStore::format(path)
+    }
+
     /// Which escrow it is.
     pub fn id(&self) -> EscrowId {
         self.inner.trust().escrow()

@@ -1,6 +1,7 @@
 //! The store in a SQLite file.
 
 mod fault;
+mod format;
 mod image;
 mod query;
 mod view;

@@ -24,6 +24,7 @@
 //! ```
 
 mod conversation;
+mod diagnose;
 mod error;
 #[cfg(feature = "libnfc")]
 mod libnfc;
@@ -37,6 +38,9 @@ mod selector;
 mod watch;
 
 pub use conversation::Conversation;
+#[doc(hidden)]
+pub use diagnose::fuzz_libnfc_conf;
+pub use diagnose::{Finding, Severity, Surroundings, diagnose};
 pub use error::ReaderError;
 pub use presence::{Activation, Presence};
 pub use reader::{Reader, ReaderInfo, open, readers};

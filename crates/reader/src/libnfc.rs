@@ -47,6 +47,11 @@ pub(crate) fn list() -> Result<Vec<String>, ReaderError> {
     Client::list().map_err(|trouble| trouble.at("libnfc"))
 }
 
+/// The file that a connection string names, if its driver has one.
+pub(crate) fn path(connstring: &str) -> Result<Option<&str>, ReaderError> {
+    port::path(connstring)
+}
+
 /// Whether this names one reader, and not several by a part of their names.
 pub(crate) fn is_full_name(name: &str) -> bool {
     port::is_connstring(name)
