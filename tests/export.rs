@@ -223,7 +223,7 @@ fn stdout_is_for_pipes_alone() {
     let arguments = ["export", "--format", "duo", "--reason", "r", "--out", "-"];
     let run = desk.run(&arguments).expect(0);
     assert_eq!(run.stdout, format!("1001,{HEX},30\r\n"));
-    assert!(run.stderr.contains("1 tokens written for duo to stdout"), "{}", run.stderr);
+    assert!(run.stderr.contains("1 token written for duo to stdout"), "{}", run.stderr);
     assert_eq!(desk.run(&[&arguments[..], &["--json"]].concat()).expect(2).error_code(), "usage");
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let run = desk.command(&arguments).stdout(full).output().unwrap();

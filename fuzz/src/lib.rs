@@ -10,7 +10,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
 use oathburn_escrow::{EscrowError, Officer, StationKey};
-use oathburn_formats::{FormatError, KeyUri, MAX_URI_LEN, SeedInput, look, read_seed, read_seed_image};
+use oathburn_formats::{Columns, FormatError, KeyUri, MAX_URI_LEN, SeedInput, look, read_seed, read_seed_image};
 use oathburn_oath::{Encoding, FamilyId, Remedy, Seed, SerialNumber};
 use oathburn_token::{Models, TokenError};
 
@@ -21,6 +21,7 @@ pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("columns", columns),
     ("exchange", exchange),
     ("identify", identify),
     ("key_file", key_file),
@@ -38,6 +39,16 @@ pub const TARGETS: &[(&str, Target)] = &[
 pub(crate) fn has_remedy(error: &dyn Remedy) {
     assert!(!error.to_string().is_empty() && !error.code().is_empty());
     assert!(error.remedy().is_some_and(|remedy| !remedy.is_empty()), "{error}");
+}
+
+/// A file that describes formats of columns.
+pub fn columns(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Err(error) = Columns::check(text) {
+        has_remedy(&error);
+        let FormatError::ColumnsFile { line, .. } = error else { panic!("{error}") };
+        assert!((1..=text.split('\n').count()).contains(&line), "line {line}");
+    }
 }
 
 /// A file of products: all of it is taken, or nothing.

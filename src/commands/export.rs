@@ -157,7 +157,8 @@ impl Export {
             "skipped": skipped(&refused),
         });
         self.note(&escrow, format, &entries).map_err(|error| Failure::from(error).beside(&done))?;
-        let said = format!("{} tokens written for {} to {}", entries.len(), format.id(), destination.name());
+        let tokens = if entries.len() == 1 { "token" } else { "tokens" };
+        let said = format!("{} {tokens} written for {} to {}", entries.len(), format.id(), destination.name());
         Ok(match destination {
             // What was asked for has been printed.
             Destination::Stdout => {

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what our work costs beside the same work done bare, as whole processes.
 
 mod codes;
+mod formats;
 mod readers;
 
 use std::io::{BufRead as _, BufReader};
@@ -22,11 +23,12 @@ const BURNS: usize = 40;
 const OWN_TIME: Duration = Duration::from_millis(5);
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
-    let (with_burns, with_codes) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => (true, true),
-        ["burns"] => (true, false),
-        ["codes"] => (false, true),
-        _ => return Err(Failure::usage("bench takes no arguments, or one of: burns, codes")),
+    let (with_burns, with_codes, with_formats) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => (true, true, true),
+        ["burns"] => (true, false, false),
+        ["codes"] => (false, true, false),
+        ["formats"] => (false, false, true),
+        _ => return Err(Failure::usage("bench takes no arguments, or one of: burns, codes, formats")),
     };
     setup::ensure()?;
     build()?;
@@ -36,6 +38,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     }
     if with_codes {
         codes::run()?;
+    }
+    if with_formats {
+        formats::run()?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod demo;
 mod emulator;
 mod failure;
 mod fuzz;
+mod judges;
 mod needs;
 mod paint;
 mod picture;
@@ -40,9 +41,15 @@ const TASKS: &[Task] = &[
     Task { name: "test", arguments: "", about: "set up, then format, lint, docs and every test", run: test::run },
     Task {
         name: "bench",
-        arguments: "[burns|codes]",
+        arguments: "[burns|codes|formats]",
         about: "our cost beside the bare work, release build",
         run: bench::run,
+    },
+    Task {
+        name: "judges",
+        arguments: "",
+        about: "heavy foreign importers read what we write (downloads them, once)",
+        run: judges::run,
     },
     Task {
         name: "fuzz",

@@ -21,7 +21,7 @@ const LISTS: usize = 7;
 const SEARCHES: usize = 5;
 
 /// Tokens in the escrow that is searched, what the search may take, and how much memory.
-const TOKENS: u64 = 1_000_000;
+pub(super) const TOKENS: u64 = 1_000_000;
 const SEARCH_TIME: Duration = Duration::from_secs(3);
 const SEARCH_MEMORY: u64 = 300 * 1024;
 
@@ -145,14 +145,14 @@ fn search() -> Result<(), Failure> {
 }
 
 /// The most memory a process has used, in kB.
-fn peak(status: &PathBuf) -> u64 {
+pub(super) fn peak(status: &PathBuf) -> u64 {
     let text = fs::read_to_string(status).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
 /// A home with a large escrow in it, and the seed of one token. It is kept for the next time.
-fn escrow() -> Result<(PathBuf, String), Failure> {
+pub(super) fn escrow() -> Result<(PathBuf, String), Failure> {
     let fill = place::built("release", "examples/fill");
     let home = fill.parent().map_or_else(PathBuf::new, |folder| folder.join("million-tokens"));
     let (folder, note) = (home.join(".local/share/oathburn"), home.join("seed"));

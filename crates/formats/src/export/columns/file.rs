@@ -18,6 +18,19 @@ const MAX_FORMATS: usize = 100;
 const MAX_CELLS: usize = 64;
 const MAX_VALUES: usize = 64;
 const MAX_TEXT: usize = 512;
+/// A format before it is known what it carries.
+const NOTHING: Fidelity = Fidelity {
+    algorithms: &[],
+    digits: &[],
+    steps: None,
+    event_based: false,
+    max_seed_len: 0,
+    serial: Carried::No,
+    manufacturer: Carried::No,
+    model: Carried::No,
+    upn: Carried::No,
+    issuer: Carried::No,
+};
 /// What a target can need.
 const NEEDED: [&str; 5] = ["serial", "manufacturer", "model", "upn", "issuer"];
 
@@ -82,7 +95,43 @@ impl Place<'_> {
     }
 }
 
-pub(super) fn read(text: &str) -> Result<Vec<Columns>, FormatError> {
+/// A format as it was read, before it is kept.
+pub(super) struct Described {
+    id: String,
+    title: String,
+    extension: String,
+    unconfirmed: Option<String>,
+    algorithms: Vec<Algorithm>,
+    digits: Vec<u8>,
+    steps: Option<Vec<u32>>,
+    /// The rest of what it can carry; its lists are those above.
+    fidelity: Fidelity,
+    uniform: Vec<Uniform>,
+    layout: Layout,
+}
+
+impl Described {
+    /// The format, kept until the program ends.
+    pub(super) fn keep(self) -> &'static Columns {
+        let fidelity = Fidelity {
+            algorithms: self.algorithms.leak(),
+            digits: self.digits.leak(),
+            steps: self.steps.map(|steps| &*steps.leak()),
+            ..self.fidelity
+        };
+        Box::leak(Box::new(Columns {
+            id: self.id.leak(),
+            title: self.title.leak(),
+            extension: self.extension.leak(),
+            unconfirmed: self.unconfirmed.map(|text| &*text.leak()),
+            fidelity: Box::leak(Box::new(fidelity)),
+            uniform: self.uniform,
+            layout: self.layout,
+        }))
+    }
+}
+
+pub(super) fn read(text: &str) -> Result<Vec<Described>, FormatError> {
     let whole = |problem: &str| FormatError::ColumnsFile { line: 1, problem: problem.into() };
     if text.len() > MAX_COLUMNS_FILE {
         return Err(whole("the file is too large"));
@@ -99,11 +148,11 @@ pub(super) fn read(text: &str) -> Result<Vec<Columns>, FormatError> {
     if let Some(twice) = file.format.iter().find(|table| !ids.insert(table.id.get_ref())) {
         return Err(place.wrong(&twice.id, "id", "another format has it"));
     }
-    file.format.iter().map(|table| table.columns(place)).collect()
+    file.format.iter().map(|table| table.described(place)).collect()
 }
 
 impl Table {
-    fn columns(&self, place: Place<'_>) -> Result<Columns, FormatError> {
+    fn described(&self, place: Place<'_>) -> Result<Described, FormatError> {
         let id = self.id.get_ref();
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if id.is_empty() || id.len() > 32 || !id.chars().all(plain) || id.starts_with('-') {
@@ -130,17 +179,20 @@ impl Table {
             }
             (uniform, _) => uniform.unwrap_or_default(),
         };
-        let fidelity = self.fidelity(&layout, &uniform, place)?;
-        let keep = |text: &str| -> &'static str { Box::leak(text.into()) };
-        Ok(Columns {
-            id: keep(id),
-            title: keep(&title),
-            unconfirmed: unconfirmed.as_deref().map(keep),
-            extension: keep(extension),
-            fidelity: Box::leak(Box::new(fidelity)),
+        let mut described = Described {
+            id: id.clone(),
+            title,
+            extension: extension.to_owned(),
+            unconfirmed,
+            algorithms: Vec::new(),
+            digits: Vec::new(),
+            steps: None,
+            fidelity: NOTHING,
             uniform,
             layout,
-        })
+        };
+        self.fill(&mut described, place)?;
+        Ok(described)
     }
 
     fn layout(&self, place: Place<'_>) -> Result<Layout, FormatError> {
@@ -219,7 +271,8 @@ impl Table {
     }
 
     /// What the format can carry, from its cells and from what the target takes.
-    fn fidelity(&self, layout: &Layout, uniform: &[Uniform], place: Place<'_>) -> Result<Fidelity, FormatError> {
+    fn fill(&self, described: &mut Described, place: Place<'_>) -> Result<(), FormatError> {
+        let (layout, uniform) = (&described.layout, &described.uniform);
         let takes = self.takes.get_ref();
         let algorithms = list(Some(&takes.algorithms), "algorithms", MAX_VALUES, place)?;
         let algorithms = algorithms.iter().map(|name| name.parse()).collect::<Result<Vec<Algorithm>, _>>();
@@ -280,10 +333,7 @@ impl Table {
             (false, true) => Carried::Yes,
             (false, false) => Carried::No,
         };
-        Ok(Fidelity {
-            algorithms: algorithms.leak(),
-            digits: digits.clone().leak(),
-            steps: if layout.time_based.is_empty() { Some(&[]) } else { steps.map(|steps| &*steps.clone().leak()) },
+        described.fidelity = Fidelity {
             event_based: !layout.event_based.is_empty(),
             max_seed_len,
             serial: carried("serial", Field::Serial),
@@ -291,7 +341,11 @@ impl Table {
             model: carried("model", Field::Model),
             upn: carried("upn", Field::Upn),
             issuer: carried("issuer", Field::Issuer),
-        })
+            ..NOTHING
+        };
+        described.steps = if layout.time_based.is_empty() { Some(Vec::new()) } else { steps.cloned() };
+        (described.algorithms, described.digits) = (algorithms, digits.clone());
+        Ok(())
     }
 }
 
