@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use oathburn_oath::UnixTime;
 
 use crate::commands::{
-    audit, burn, code, doctor, drift, escrow, explain, export, formats, identify, identify_code, readers, seed, sync,
-    verify,
+    audit, batch, burn, code, doctor, drift, escrow, explain, export, formats, identify, identify_code, readers, seed,
+    sync, verify,
 };
+use crate::failure::Failure;
 
 /// Burns seeds onto programmable OATH tokens, keeps them in a sealed escrow, and generates their codes.
 #[derive(Debug, Parser)]
@@ -37,7 +38,7 @@ pub(crate) struct Globals {
     pub(crate) passphrase_file: Option<PathBuf>,
     /// The reader: pcsc:NAME-PART or libnfc:CONNSTRING [default: the only one, or the only one with a token]
     #[arg(long, global = true, env = "OATHBURN_READER", value_name = "SELECTOR")]
-    pub(crate) reader: Option<String>,
+    pub(crate) reader: Vec<String>,
     /// How long a token may take to answer one command [default: 10]
     #[arg(long, global = true, value_name = "SECONDS", value_parser = parse_timeout)]
     pub(crate) timeout: Option<Duration>,
@@ -72,6 +73,17 @@ pub(crate) enum When {
     Never,
 }
 
+impl Globals {
+    /// The one reader that is meant, for commands that use one.
+    pub(crate) fn one_reader(&self) -> Result<Option<&str>, Failure> {
+        match self.reader.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(one)),
+            _ => Err(Failure::usage("this command uses one reader", "give --reader once")),
+        }
+    }
+}
+
 /// What to do. A command's own page says it: a comment here would hide all but the first line of it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -81,6 +93,8 @@ pub(crate) enum Command {
     Burn(burn::Burn),
     Verify(verify::Verify),
     Sync(sync::Sync),
+    #[command(subcommand)]
+    Batch(batch::Batch),
     Code(code::Code),
     Drift(drift::Drift),
     IdentifyCode(identify_code::IdentifyCode),

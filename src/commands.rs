@@ -1,6 +1,7 @@
 //! One command, one file: arguments, call, render.
 
 pub(crate) mod audit;
+pub(crate) mod batch;
 pub(crate) mod burn;
 pub(crate) mod code;
 pub(crate) mod codes;
@@ -36,6 +37,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result {
         Command::Burn(command) => command.run(context),
         Command::Verify(command) => command.run(context),
         Command::Sync(command) => command.run(context),
+        Command::Batch(command) => command.run(context),
         Command::Code(command) => command.run(context),
         Command::Drift(command) => command.run(context),
         Command::IdentifyCode(command) => command.run(context),

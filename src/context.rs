@@ -1,10 +1,9 @@
 //! Everything a command needs to know about where it runs: options, files, clocks, the officer.
 
-use std::cell::OnceCell;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use etcetera::BaseStrategy;
 use oathburn_escrow::{Escrow, EscrowError, Officer, Opener, Pins, StationKey, StoreUrl, Writer};
@@ -163,6 +162,11 @@ impl Context {
         }
     }
 
+    /// Whether the officer's file can be opened without asking anybody.
+    pub(crate) fn has_officer_at_hand(&self) -> bool {
+        matches!(Officer::is_locked(&self.identity()), Ok(locked) if !locked || self.globals.passphrase_file.is_some())
+    }
+
     /// Reads the officer's file, asking for its passphrase where that is needed and possible.
     pub(crate) fn officer(&self) -> Result<Officer, EscrowError> {
         let path = self.identity();
@@ -194,23 +198,30 @@ impl Context {
 pub(crate) struct LazyOpener<'a> {
     context: &'a Context,
     escrow: &'a Escrow,
-    opener: OnceCell<Opener>,
+    opener: OnceLock<Opener>,
+    /// Held while somebody is asked for a passphrase.
+    asking: Mutex<()>,
 }
 
 impl<'a> LazyOpener<'a> {
     pub(crate) fn new(context: &'a Context, escrow: &'a Escrow) -> Self {
-        Self { context, escrow, opener: OnceCell::new() }
+        Self { context, escrow, opener: OnceLock::new(), asking: Mutex::new(()) }
+    }
+
+    /// Whether the key was fetched.
+    pub(crate) fn is_open(&self) -> bool {
+        self.opener.get().is_some()
     }
 }
 
 impl OpenerSource for LazyOpener<'_> {
     fn opener(&self) -> Result<&Opener, EscrowError> {
-        if self.opener.get().is_none() {
-            let opener = self.escrow.opener(self.context.officer()?)?;
-            // Nobody else can have set it: the cell is not shared between threads.
-            let _ = self.opener.set(opener);
+        let _asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opener) = self.opener.get() {
+            return Ok(opener);
         }
-        Ok(self.opener.get().expect("it was set just now"))
+        let opener = self.escrow.opener(self.context.officer()?)?;
+        Ok(self.opener.get_or_init(|| opener))
     }
 }
 

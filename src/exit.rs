@@ -16,6 +16,8 @@ pub(crate) enum Exit {
     NoToken = 3,
     /// The token refused, or is not one we program.
     Refused = 4,
+    /// A batch finished with failed lines.
+    LinesFailed = 5,
     /// The escrow is unavailable, locked, damaged, or was not opened.
     Escrow = 6,
     /// The input was rejected.

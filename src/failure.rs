@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use oathburn_escrow::EscrowError;
-use oathburn_formats::FormatError;
+use oathburn_formats::{FormatError, UsersFault};
 use oathburn_oath::{OathError, Remedy};
 use oathburn_reader::ReaderError;
 use oathburn_station::StationError;
@@ -70,6 +70,12 @@ impl From<FormatError> for Failure {
     }
 }
 
+impl From<UsersFault> for Failure {
+    fn from(fault: UsersFault) -> Self {
+        Self::of(&fault, Exit::Input)
+    }
+}
+
 impl From<ReaderError> for Failure {
     fn from(error: ReaderError) -> Self {
         let exit = match error {
@@ -104,6 +110,9 @@ fn escrow_exit(error: &EscrowError) -> Exit {
     match error {
         EscrowError::EntryUnknown { .. }
         | EscrowError::EntryAmbiguous { .. }
+        | EscrowError::BatchUnknown { .. }
+        | EscrowError::BatchAmbiguous { .. }
+        | EscrowError::BatchEnded { .. }
         | EscrowError::TagRefused { .. }
         | EscrowError::FactRefused { .. }
         | EscrowError::CheckpointUnreadable { .. }
@@ -142,7 +151,15 @@ impl From<StationError> for Failure {
             | StationError::DuplicateSeed { .. }
             | StationError::NotEscrowed { .. }
             | StationError::Unfinished { .. } => Exit::Input,
-            StationError::Foreign { .. } | StationError::OtherToken { .. } => Exit::Refused,
+            StationError::CodeDiffers { .. } => Exit::NoMatch,
+            StationError::Foreign { .. }
+            | StationError::OtherToken { .. }
+            | StationError::DoneInBatch { .. }
+            | StationError::OtherBatch { .. }
+            | StationError::NoLine { .. }
+            | StationError::LineBusy { .. }
+            | StationError::LineEnded { .. }
+            | StationError::SetAside { .. } => Exit::Refused,
             StationError::Live { .. } => Exit::NotPermitted,
         };
         let failure = Self::of(&error, exit);

@@ -35,6 +35,11 @@ impl Talk {
         self.terminal && !self.quiet
     }
 
+    /// Whether to do without colours.
+    pub(crate) fn is_plain(self) -> bool {
+        matches!(self.color, When::Never) || std::env::var_os("NO_COLOR").is_some()
+    }
+
     /// One line.
     pub(crate) fn say(self, line: impl Display) {
         if !self.quiet {
@@ -60,8 +65,7 @@ impl Talk {
         if !self.is_watched() {
             return Spinner(None);
         }
-        let plain = matches!(self.color, When::Never) || std::env::var_os("NO_COLOR").is_some();
-        let template = if plain { "{spinner} {msg}" } else { "{spinner:.cyan} {msg}" };
+        let template = if self.is_plain() { "{spinner} {msg}" } else { "{spinner:.cyan} {msg}" };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = ProgressBar::new_spinner().with_style(style).with_message(message);
         bar.enable_steady_tick(Duration::from_millis(100));

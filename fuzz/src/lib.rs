@@ -10,7 +10,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
 use oathburn_escrow::{EscrowError, Officer, StationKey};
-use oathburn_formats::{Columns, FormatError, KeyUri, MAX_URI_LEN, SeedInput, look, read_seed, read_seed_image};
+use oathburn_formats::{
+    Columns, FormatError, KeyUri, MAX_URI_LEN, SeedInput, look, read_seed, read_seed_image, read_users,
+};
 use oathburn_oath::{Encoding, FamilyId, Remedy, Seed, SerialNumber};
 use oathburn_token::{Models, TokenError};
 
@@ -33,6 +35,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("program", program),
     ("seed", seed),
     ("sync_clock", sync_clock),
+    ("users", users),
 ];
 
 /// An error that can be shown, with something to do about it.
@@ -159,4 +162,28 @@ pub fn key_file(data: &[u8]) {
         );
     }
     assert_eq!(fs::read(&path).expect("our own file"), data, "a key file is never written over");
+}
+
+/// A list of users: all of it is read, or every problem has a place and a remedy.
+pub fn users(data: &[u8]) {
+    match read_users(data) {
+        Ok(rows) => {
+            assert!(!rows.is_empty());
+            assert!(rows.is_sorted_by_key(|row| row.row));
+            for row in &rows {
+                assert!(!row.upn.is_empty() && !row.upn.starts_with(['=', '+', '@', '-']));
+                if let Some(seed) = &row.seed {
+                    returns(seed);
+                }
+            }
+        }
+        Err(problems) => {
+            assert!(!problems.is_empty());
+            let rows = data.split(|&byte| byte == b'\n').count();
+            for problem in problems {
+                has_remedy(&problem.fault);
+                assert!((1..=rows).contains(&problem.row), "row {}", problem.row);
+            }
+        }
+    }
 }

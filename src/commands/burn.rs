@@ -59,7 +59,7 @@ pub(crate) struct Burn {
     dry_run: bool,
 }
 
-fn parse_display_timeout(text: &str) -> std::result::Result<DisplayTimeout, String> {
+pub(crate) fn parse_display_timeout(text: &str) -> std::result::Result<DisplayTimeout, String> {
     let seconds = text.parse().ok().and_then(DisplayTimeout::from_seconds);
     seconds.ok_or_else(|| "one of 15, 30, 60, 120".to_owned())
 }

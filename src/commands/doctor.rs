@@ -28,7 +28,7 @@ pub(crate) struct Doctor {
 
 impl Doctor {
     pub(crate) fn run(self, context: &Context) -> Result {
-        let selector = context.globals.reader.as_deref().map(str::parse::<ReaderSelector>).transpose()?;
+        let selector = context.globals.one_reader()?.map(str::parse::<ReaderSelector>).transpose()?;
         let mut readers = diagnose(&Surroundings::here(), selector.as_ref());
         readers.extend(clock(host_clock::is_synchronised()));
         let escrow = custody::judge(context);

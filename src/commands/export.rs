@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use oathburn_escrow::{Disclosure, EntryId, Escrow, EscrowError, Facts, Purpose, Selection};
+use oathburn_escrow::{BatchId, Disclosure, EntryId, Escrow, EscrowError, Facts, Purpose, Selection};
 use oathburn_formats::{Format, WriteFormat, WriteOptions};
 use oathburn_oath::{Clock, SystemClock};
 use oathburn_reader::ReaderError;
@@ -103,6 +103,23 @@ fn parse_setting(text: &str) -> std::result::Result<(String, String), String> {
 }
 
 impl Export {
+    /// Everything of a batch that is on a token.
+    pub(crate) fn of_batch(format: &str, out: PathBuf, batch: BatchId) -> Self {
+        Self {
+            format: format.to_owned(),
+            reason: format!("batch {batch}"),
+            out: Some(out),
+            show_seeds: false,
+            skip_unsupported: false,
+            manufacturer: None,
+            default_model: None,
+            default_issuer: None,
+            set: Vec::new(),
+            columns: None,
+            wanted: Wanted::of_batch(batch),
+        }
+    }
+
     pub(crate) fn run(self, context: &Context) -> Result {
         let format = formats::find(context, self.columns.as_deref(), &self.format)?;
         let Some(writer) = format.writer() else {

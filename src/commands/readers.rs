@@ -37,7 +37,7 @@ impl Readers {
     }
 
     fn watch(&self, context: &Context) -> Result {
-        let selector = context.globals.reader.as_deref().map(str::parse::<ReaderSelector>).transpose()?;
+        let selector = context.globals.one_reader()?.map(str::parse::<ReaderSelector>).transpose()?;
         let deferred = context.defer_interrupts();
         let mut left = self.count;
         let mut failed = None;

@@ -27,7 +27,7 @@ impl Wait {
         context: &Context,
         deferred: &Deferred<'_>,
     ) -> Result<(Reader, Conversation), Failure> {
-        let selector = context.globals.reader.as_deref().map(str::parse::<ReaderSelector>).transpose()?;
+        let selector = context.globals.one_reader()?.map(str::parse::<ReaderSelector>).transpose()?;
         let mut reader = oathburn_reader::open(selector.as_ref())?;
         if let Some(timeout) = context.globals.timeout {
             reader = reader.with_timeout(timeout);

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use oathburn_escrow::EscrowError;
-use oathburn_formats::FormatError;
+use oathburn_formats::{FormatError, UsersFault};
 use oathburn_oath::OathError;
 use oathburn_reader::ReaderError;
 use oathburn_station::StationError;
@@ -66,6 +66,7 @@ fn sections() -> Vec<Section> {
     vec![
         section("Seeds and parameters", "What is typed or read, before anything else happens.", rows!(OathError)),
         section("Files, URIs and pictures", "What holds a seed, or does not.", rows!(FormatError)),
+        section("Lists of users", "What a row of a list for a batch can be wrong with.", rows!(UsersFault)),
         section("Readers", "What keeps us from a token before the conversation begins.", rows!(ReaderError)),
         section("Tokens", "What happens in the conversation: the wire failed, the token refused, or we refuse.", {
             rows!(TokenError)
@@ -80,6 +81,7 @@ fn sections() -> Vec<Section> {
 const VARIANTS: &[(&str, &[&str])] = &[
     ("OathError", OathError::VARIANTS),
     ("FormatError", FormatError::VARIANTS),
+    ("UsersFault", UsersFault::VARIANTS),
     ("ReaderError", ReaderError::VARIANTS),
     ("TokenError", TokenError::VARIANTS),
     ("TransportError", TransportError::VARIANTS),

@@ -109,6 +109,7 @@ fn exit_code(expression: &Expr) -> u8 {
         Exit::Usage,
         Exit::NoToken,
         Exit::Refused,
+        Exit::LinesFailed,
         Exit::Escrow,
         Exit::Input,
         Exit::NotPermitted,

@@ -210,6 +210,30 @@ fn a_full_disk_stops_a_burn_before_the_token_is_written() {
 }
 
 #[test]
+fn a_full_disk_stops_a_batch_before_the_token_is_written() {
+    let desk = Desk::new(1);
+    desk.lab().insert(0, &format!("token2-single serial={RESTRICTED}")).unwrap();
+    let script = r#"
+        mkdir "$1/disk" && mount -t tmpfs -o size=2m none "$1/disk" || exit 99
+        store="--store sqlite:$1/disk/escrow.db --json --quiet"
+        last() { out=$("$0" batch "$@" $store); code=$?; echo "$out" | tail -n 1; echo "{\"error\":{\"code\":\"exit $code\"}}"; }
+        "$0" escrow init $store || exit 98
+        last run --count 2 --yes --wait 0
+        dd if=/dev/zero of="$1/disk/fill" bs=4k 2>/dev/null
+        last resume --wait 60
+        rm "$1/disk/fill"
+        last resume --wait 1
+        "$0" escrow check $store
+    "#;
+    let Some(run) = in_namespaces(&desk, "-Urm", script) else { return };
+    let run = run.expect(0);
+    let expected = ["done", "done", "exit 3", "store-full", "exit 6", "done", "exit 3", "done"];
+    assert_eq!(outcomes(&run), expected, "{run:#?}");
+    let writes = desk.lab().log(0).unwrap().iter().filter(|(sent, _)| sent.starts_with("84")).count();
+    assert_eq!(writes, 2, "one burn, two writes");
+}
+
+#[test]
 fn a_read_only_disk_is_named() {
     let desk = desk();
     let script = r#"

@@ -2,15 +2,18 @@
 
 use std::process::Command;
 
-/// The commands in the `console` blocks of a page, each with the output that stands under it.
+/// The commands in the `console` blocks of a page, each with the output that stands under it; the lines of its `emulate`
+/// blocks, for the window of the emulated readers, are commands that begin with `emulate `.
 pub(crate) fn steps(page: &str) -> Vec<(String, String)> {
     let path = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
-    let (mut inside, mut steps) = (false, Vec::<(String, String)>::new());
+    let (mut inside, mut emulated, mut steps) = (false, false, Vec::<(String, String)>::new());
     for line in text.lines() {
         match (line, line.strip_prefix("$ ")) {
             ("```console", _) => inside = true,
-            ("```", _) => inside = false,
+            ("```emulate", _) => emulated = true,
+            ("```", _) => (inside, emulated) = (false, false),
+            (line, _) if emulated => steps.push((format!("emulate {line}"), String::new())),
             (_, Some(command)) if inside => steps.push((command.to_owned(), String::new())),
             _ if inside => {
                 let output = &mut steps.last_mut().expect("a block begins with a command").1;

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what our work costs beside the same work done bare, as whole processes.
 
+mod batch;
 mod codes;
 mod formats;
 mod readers;
@@ -23,23 +24,25 @@ const BURNS: usize = 40;
 const OWN_TIME: Duration = Duration::from_millis(5);
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
-    let (with_burns, with_codes, with_formats) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => (true, true, true),
-        ["burns"] => (true, false, false),
-        ["codes"] => (false, true, false),
-        ["formats"] => (false, false, true),
-        _ => return Err(Failure::usage("bench takes no arguments, or one of: burns, codes, formats")),
+    let chosen = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => None,
+        [one @ ("burns" | "batch" | "codes" | "formats")] => Some(one),
+        _ => return Err(Failure::usage("bench takes no arguments, or one of: burns, batch, codes, formats")),
     };
+    let wants = |name: &str| chosen.is_none_or(|chosen| chosen == name);
     setup::ensure()?;
     build()?;
-    if with_burns {
+    if wants("burns") {
         burns()?;
         readers::run()?;
     }
-    if with_codes {
+    if wants("batch") {
+        batch::run()?;
+    }
+    if wants("codes") {
         codes::run()?;
     }
-    if with_formats {
+    if wants("formats") {
         formats::run()?;
     }
     Ok(())

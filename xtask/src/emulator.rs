@@ -13,27 +13,53 @@ use crate::failure::{Failure, While as _};
 /// A model whose seed is erased when its clock is set: the more demanding kind.
 pub(crate) const SERIAL: &str = "8659622000001";
 
-/// A running `emulate` with one token on one reader. When this process ends, however it ends, so does the emulator,
-/// and its folder goes with it.
+/// A running `emulate`. When this process ends, however it ends, so does the emulator, and its folder goes with it.
 pub(crate) struct Emulator {
     child: Child,
     /// The emulator runs until this is closed.
     alive: Option<ChildStdin>,
-    control: BufReader<UnixStream>,
+    control: Control,
+    path: PathBuf,
     socket: PathBuf,
     home: PathBuf,
     /// How it calls its readers, and what chooses them in our program.
     readers: Vec<(String, String)>,
 }
 
+/// A conversation with the emulator.
+pub(crate) struct Control(BufReader<UnixStream>);
+
+impl Control {
+    /// Sends one line of the control protocol.
+    pub(crate) fn ask(&mut self, line: &str) -> Result<Value, Failure> {
+        writeln!(self.0.get_mut(), "{line}").while_doing("reach the emulator")?;
+        let answer = answer(&mut self.0)?;
+        if answer["ok"] == true {
+            Ok(answer)
+        } else {
+            Err(Failure::new(format!("the emulator refused `{line}`: {}", reason(&answer))))
+        }
+    }
+}
+
 impl Emulator {
-    /// Starts `program` and puts a fresh token on its reader.
+    /// Starts `program` with one reader and a fresh token on it.
     pub(crate) fn start(program: &Path) -> Result<Self, Failure> {
         Self::start_with(program, 1, 0)
     }
 
     /// Starts `program` with so many readers of PC/SC and of libnfc, each with a fresh token on it.
     pub(crate) fn start_with(program: &Path, slots: usize, chips: usize) -> Result<Self, Failure> {
+        let mut emulator = Self::empty(program, slots, chips)?;
+        let first: u64 = SERIAL.parse().expect("a literal of digits");
+        for (serial, name) in (first..).zip(emulator.names()) {
+            emulator.ask(&format!("insert {name} token2-single serial={serial}"))?;
+        }
+        Ok(emulator)
+    }
+
+    /// Starts `program` with so many readers of PC/SC and of libnfc, and nothing on them.
+    pub(crate) fn empty(program: &Path, slots: usize, chips: usize) -> Result<Self, Failure> {
         let mut child = Command::new(program)
             .args(["--readers", &slots.to_string(), "--nfc", &chips.to_string(), "--until-eof"])
             .stdin(Stdio::piped())
@@ -44,10 +70,10 @@ impl Emulator {
         let alive = child.stdin.take();
         let ready = answer(&mut BufReader::new(child.stdout.take().expect("it was asked for")))?;
         let path = |name: &str| ready[name].as_str().map(PathBuf::from);
-        let Some(control) = path("control") else {
+        let Some(path_of_control) = path("control") else {
             return Err(Failure::new(format!("the emulator did not start: {}", reason(&ready))));
         };
-        let socket = path("socket").unwrap_or_else(|| control.with_file_name("pcscd.comm"));
+        let socket = path("socket").unwrap_or_else(|| path_of_control.with_file_name("pcscd.comm"));
         let texts = |list: &str, text: fn(&Value) -> Option<&str>| -> Vec<String> {
             ready[list].as_array().into_iter().flatten().filter_map(text).map(str::to_owned).collect()
         };
@@ -57,17 +83,11 @@ impl Emulator {
             .map(|(at, name)| (at.to_string(), format!("pcsc:{name}")))
             .chain(chips.map(|(at, name)| (format!("nfc{at}"), format!("libnfc:{name}"))))
             .collect::<Vec<_>>();
-        let control = BufReader::new(UnixStream::connect(control).while_doing("reach the emulator")?);
+        let control = connect(&path_of_control)?;
         // In the emulator's own folder, which it removes whatever happens to us.
         let home = socket.with_file_name("home");
         fs::create_dir(&home).while_doing("make a home")?;
-        let names: Vec<_> = readers.iter().map(|(name, _)| name.clone()).collect();
-        let mut emulator = Self { child, alive, control, socket, home, readers };
-        let first: u64 = SERIAL.parse().expect("a literal of digits");
-        for (serial, name) in (first..).zip(names) {
-            emulator.ask(&format!("insert {name} token2-single serial={serial}"))?;
-        }
-        Ok(emulator)
+        Ok(Self { child, alive, control, path: path_of_control, socket, home, readers })
     }
 
     /// How its readers are called in the control protocol.
@@ -82,13 +102,17 @@ impl Emulator {
 
     /// Sends one line of the control protocol.
     pub(crate) fn ask(&mut self, line: &str) -> Result<Value, Failure> {
-        writeln!(self.control.get_mut(), "{line}").while_doing("reach the emulator")?;
-        let answer = answer(&mut self.control)?;
-        if answer["ok"] == true {
-            Ok(answer)
-        } else {
-            Err(Failure::new(format!("the emulator refused `{line}`: {}", reason(&answer))))
-        }
+        self.control.ask(line)
+    }
+
+    /// One more conversation with it.
+    pub(crate) fn connect(&self) -> Result<Control, Failure> {
+        connect(&self.path)
+    }
+
+    /// The home of the programs that see it.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
     }
 
     /// What the token's display shows.
@@ -115,6 +139,10 @@ impl Drop for Emulator {
         // It ends by itself now; if waiting fails there is nothing to wait for.
         let _ = self.child.wait();
     }
+}
+
+fn connect(path: &Path) -> Result<Control, Failure> {
+    Ok(Control(BufReader::new(UnixStream::connect(path).while_doing("reach the emulator")?)))
 }
 
 /// One line of JSON.

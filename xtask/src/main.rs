@@ -7,12 +7,14 @@ mod demo;
 mod emulator;
 mod failure;
 mod fuzz;
+mod hands;
 mod judges;
 mod needs;
 mod paint;
 mod picture;
 mod place;
 mod setup;
+mod soak;
 mod test;
 mod vpcd;
 
@@ -41,9 +43,15 @@ const TASKS: &[Task] = &[
     Task { name: "test", arguments: "", about: "set up, then format, lint, docs and every test", run: test::run },
     Task {
         name: "bench",
-        arguments: "[burns|codes|formats]",
+        arguments: "[burns|batch|codes|formats]",
         about: "our cost beside the bare work, release build",
         run: bench::run,
+    },
+    Task {
+        name: "soak",
+        arguments: "[TOKENS KILLS SEED]",
+        about: "a batch of thousands of tokens, with faults and kills, judged to the last row",
+        run: soak::run,
     },
     Task {
         name: "judges",

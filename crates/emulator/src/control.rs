@@ -5,13 +5,13 @@ mod fault;
 mod spec;
 
 use data_encoding::HEXLOWER;
-use oathburn_oath::{Clock, Remedy, SystemClock};
+use oathburn_oath::{Clock, Remedy, SerialNumber, SystemClock};
 use serde_json::{Value, json};
 
 use crate::bench::{Reader, ReaderId};
 use crate::pcscd_watch::PATIENCE;
 use crate::words::Words;
-use crate::{Bench, Device, EmulatorError, Exchange, Faulty};
+use crate::{Bench, Device, EmulatorError, Exchange, Faulty, Token2Single};
 
 /// All commands, as `help` shows them.
 const HELP: &[&str] = &[
@@ -38,6 +38,7 @@ const HELP: &[&str] = &[
     "chip NFC length-checksum|data-checksum|slow ms=N|truncated len=N [at=N|cmd=HH]",
     "chip NFC noise|extra|data bytes=HEX [at=N|cmd=HH]    before a reply, behind it, in it",
     "chip NFC clear|unplug|plug|log [clear]",
+    "feed READER serial=FIRST count=N       lays N tokens there, each when the one before was burned; answers at the end",
     "await READER at=N                     answers when the N-th command of the log has reached the card",
     "pcscd stop|start|kill",
     "status",
@@ -85,6 +86,7 @@ impl Bench {
             "faults" => self.control_faults(words),
             "log" => self.control_log(words),
             "await" => self.control_await(words),
+            "feed" => self.control_feed(words),
             "clock" => self.control_clock(words),
             "chip" => self.control_chip(words),
             "remove" => self.with_reader(words, Reader::remove),
@@ -232,6 +234,32 @@ impl Bench {
             return Ok(json!({}));
         }
         Err(EmulatorError::Unnoticed { event: format!("command {at} on reader {id}"), seconds: PATIENCE.as_secs() })
+    }
+
+    /// An operator who never tires: a box of tokens with consecutive numbers, one after the other. Other connections go on
+    /// meanwhile.
+    fn control_feed(&self, mut words: Words<'_>) -> Result<Value, EmulatorError> {
+        let id = words.reader()?;
+        drop(self.reader(id)?);
+        let first: u64 = words.required("serial", "a serial number of digits", |value| value.parse().ok())?;
+        let count: u64 = words.required("count", "a number from 1", |value| value.parse().ok().filter(|&n| n > 0))?;
+        words.end()?;
+        let mut serials = Vec::new();
+        for serial in (first..).take(usize::try_from(count).unwrap_or(usize::MAX)) {
+            let serial: SerialNumber = serial.to_string().parse()?;
+            let restricted = Token2Single::is_restricted_model(&serial);
+            let token = Box::new(Token2Single::new(serial.clone(), restricted));
+            self.insert(id, Device::Token2Single(token))?;
+            let card = self.reader(id)?.shared_card()?;
+            Faulty::await_rest(&card, |device| match device {
+                Device::Token2Single(token) => token.settings().seed.is_some(),
+                _ => true,
+            });
+            drop(card);
+            self.reader(id)?.remove()?;
+            serials.push(serial.to_string());
+        }
+        Ok(json!({ "burned": serials }))
     }
 
     fn status(&self) -> Value {

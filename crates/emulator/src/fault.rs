@@ -99,6 +99,8 @@ pub struct Faulty<C> {
     mute: bool,
     log: VecDeque<Exchange>,
     arrived: Arc<Condvar>,
+    /// Whether the conversation that there was is over: the card was reset, or without power, since.
+    resting: bool,
 }
 
 impl<C: Card> Faulty<C> {
@@ -111,6 +113,7 @@ impl<C: Card> Faulty<C> {
             mute: false,
             log: VecDeque::new(),
             arrived: Arc::default(),
+            resting: true,
         }
     }
 
@@ -178,6 +181,18 @@ impl<C: Card> Faulty<C> {
         let arrived = Arc::clone(&guard.arrived);
         let waited = arrived.wait_timeout_while(guard, patience, |card| card.log.len() < count);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Waits until the card is what `wanted` says and nobody talks to it. The card is free meanwhile.
+    pub fn await_rest(card: &Mutex<Self>, wanted: impl Fn(&C) -> bool) {
+        let guard = card.lock().unwrap_or_else(PoisonError::into_inner);
+        let arrived = Arc::clone(&guard.arrived);
+        drop(arrived.wait_while(guard, |card| !(card.resting && wanted(&card.card))));
+    }
+
+    fn rest(&mut self) {
+        self.resting = true;
+        self.arrived.notify_all();
     }
 
     /// Forgets the log.
@@ -261,17 +276,21 @@ impl<C: Card> Card for Faulty<C> {
 
     fn power_on(&mut self) {
         self.card.power_on();
+        self.rest();
     }
 
     fn power_off(&mut self) {
         self.card.power_off();
+        self.rest();
     }
 
     fn reset(&mut self) {
         self.card.reset();
+        self.rest();
     }
 
     fn transmit(&mut self, command: &[u8]) -> Reply {
+        self.resting = false;
         let reply = self.execute(command);
         let answer = match &reply {
             Reply::Answer(bytes) | Reply::Late(_, bytes) => Some(bytes.clone()),

@@ -4,6 +4,7 @@
 //! wrapped keys, and each entry, whose unchanging columns its first event signs and whose other columns are computed
 //! again. Memory grows with sessions and rosters, not with entries or events.
 
+mod batches;
 mod chains;
 mod entries;
 
@@ -20,8 +21,9 @@ pub(crate) fn check(view: &dyn View, trust: &Trust, officer: Option<&KeyPair>) -
     for problem in view.structure()? {
         report.findings.push(finding("sqlite_schema", String::new(), None, problem));
     }
-    ledger(view, trust, &mut report)?;
+    let chains = ledger(view, trust, &mut report)?;
     entries::check(view, trust, officer, &mut report)?;
+    batches::check(view, trust, &chains, &mut report)?;
     Ok(report)
 }
 
@@ -52,7 +54,7 @@ pub(crate) fn event_finding(id: EventId, problem: impl Into<String>) -> Finding 
     Finding { event: Some(id), ..finding("events", id.to_string(), None, problem) }
 }
 
-fn ledger(view: &dyn View, trust: &Trust, report: &mut CheckReport) -> Result<(), EscrowError> {
+fn ledger(view: &dyn View, trust: &Trust, report: &mut CheckReport) -> Result<Chains, EscrowError> {
     let chains = Chains::verify(view, trust, report)?;
     check_header(view, trust, &chains, report)?;
     check_rosters(view, trust, &chains, report)?;
@@ -66,7 +68,7 @@ fn ledger(view: &dyn View, trust: &Trust, report: &mut CheckReport) -> Result<()
         let row = id.as_slice().try_into().map_or(0, i64::from_be_bytes);
         report.findings.push(finding("duplicate_keys", row.to_string(), None, "the key was deleted"));
     }
-    Ok(())
+    Ok(chains)
 }
 
 fn check_header(view: &dyn View, trust: &Trust, chains: &Chains, report: &mut CheckReport) -> Result<(), EscrowError> {

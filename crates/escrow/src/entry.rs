@@ -195,6 +195,8 @@ pub struct Entry {
     pub origin: Origin,
     /// The batch it belongs to.
     pub batch: Option<BatchId>,
+    /// The line of the batch for which it is burned, counted from 1.
+    pub line: Option<u32>,
     /// When it was sealed.
     pub reserved_at: UnixTime,
     /// When it was programmed, last.
@@ -250,6 +252,7 @@ impl TryFrom<&EntryRow> for Entry {
             state: EntryState::from_name(&row.state).ok_or_else(|| damaged("state"))?,
             origin: Origin::from_name(&row.origin).ok_or_else(|| damaged("origin"))?,
             batch: batch.transpose()?,
+            line: row.line.map(|line| u32::try_from(line).map_err(|_| damaged("line"))).transpose()?,
             reserved_at: time("reserved_at", row.reserved_at)?,
             programmed_at: maybe_time("programmed_at", row.programmed_at)?,
             verified_at: maybe_time("verified_at", row.verified_at)?,

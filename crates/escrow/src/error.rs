@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use oathburn_oath::Remedy;
 
-use crate::{EntryId, EntryState, EscrowId, Role};
+use crate::{BatchId, EntryId, EntryState, EscrowId, Role};
 
 /// Everything this crate refuses or fails at. No variant carries a seed, a key, a passphrase or a code.
 #[derive(Debug, thiserror::Error)]
@@ -361,6 +361,34 @@ pub enum EscrowError {
         /// What was looked for.
         text: String,
     },
+    /// No batch has this id.
+    #[error("there is no batch {text}")]
+    BatchUnknown {
+        /// What was looked for.
+        text: String,
+    },
+    /// Several batches begin like this.
+    #[error("several batches begin with {text}")]
+    BatchAmbiguous {
+        /// What was looked for.
+        text: String,
+    },
+    /// A batch that was finished or cancelled.
+    #[error("batch {batch} is {state}")]
+    BatchEnded {
+        /// The batch.
+        batch: BatchId,
+        /// How it ended.
+        state: String,
+    },
+    /// A line that another process works on, or has ended, by now.
+    #[error("line {line} of batch {batch} was taken over by another process")]
+    LineTaken {
+        /// The batch.
+        batch: BatchId,
+        /// The line.
+        line: u32,
+    },
     /// The entry's state does not allow it.
     #[error("entry {entry} is {state} and cannot become {wanted}")]
     WrongState {
@@ -454,6 +482,10 @@ impl Remedy for EscrowError {
             Self::SealDiffers { .. } => "seal-differs",
             Self::EntryUnknown { .. } => "entry-unknown",
             Self::EntryAmbiguous { .. } => "entry-id-ambiguous",
+            Self::BatchUnknown { .. } => "batch-unknown",
+            Self::BatchAmbiguous { .. } => "batch-id-ambiguous",
+            Self::BatchEnded { .. } => "batch-ended",
+            Self::LineTaken { .. } => "line-taken",
             Self::WrongState { .. } => "entry-state",
             Self::NotOnToken { .. } => "entry-not-on-token",
             Self::FactRefused { .. } => "fact-refused",
@@ -536,6 +568,12 @@ impl Remedy for EscrowError {
             }
             Self::EntryUnknown { .. } => "see `oathburn escrow list`",
             Self::EntryAmbiguous { .. } => "give more of the id",
+            Self::BatchUnknown { .. } => "see `oathburn batch status`",
+            Self::BatchAmbiguous { .. } => "give more of the batch's id",
+            Self::BatchEnded { .. } => {
+                "nothing was written; failed lines are taken up again with `oathburn batch retry-failed`, others by a new batch"
+            }
+            Self::LineTaken { .. } => "nothing was written; lay the token on again",
             Self::WrongState { .. } => {
                 "look at the entry with `oathburn escrow show`; another process may have finished it"
             }
@@ -550,24 +588,4 @@ impl Remedy for EscrowError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_error_has_its_own_code_and_a_remedy() {
-        let all = EscrowError::samples();
-        let missing = EscrowError::VARIANTS.iter().find(|name| !all.iter().any(|one| one.variant() == **name));
-        assert_eq!(missing, None);
-        let mut codes: Vec<_> = all.iter().map(Remedy::code).collect();
-        codes.sort_unstable();
-        codes.dedup();
-        assert_eq!(codes.len(), all.len());
-        for error in all {
-            let message = error.to_string();
-            assert!(message.starts_with(|one: char| one.is_lowercase() || one == '/' || one == '"'), "{message}");
-            assert!(!message.ends_with('.'), "{message}");
-            assert!(error.remedy().is_some_and(|remedy| !remedy.is_empty()), "{message}");
-            assert!(error.code().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{message}");
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! The escrow: opening, and everything that is read.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use oathburn_oath::{Clock, Seed, TokenIdentity};
 
@@ -16,11 +16,11 @@ use crate::pins::Written;
 use crate::roster::Trust;
 use crate::sealing::Sealing;
 use crate::sqlite::SqliteStore;
-use crate::store::{self, EntryRow, EscrowStore, HeaderRow, View, WrapRow};
+use crate::store::{self, EntryRow, EscrowStore, HeaderRow, HolderRow, View, WrapRow};
 use crate::wrap::{self, Key};
 use crate::{
     CheckReport, Entry, EntryId, EscrowError, EscrowId, Event, EventFilter, EventKind, Facts, Filter, Finding, Member,
-    Officer, Opener, Pins, Roster, StationKey, StoreUrl, check, duplicate,
+    Officer, Opener, Pins, Roster, StationKey, StoreUrl, check, duplicate, lease,
 };
 
 /// Rows that are read at a time where there may be many.
@@ -55,6 +55,7 @@ pub(crate) struct Inner {
     trust: RwLock<Arc<Trust>>,
     pub(crate) sealing: Mutex<Option<Sealing>>,
     first_use: bool,
+    holder: OnceLock<HolderRow>,
 }
 
 impl Escrow {
@@ -126,6 +127,7 @@ impl Escrow {
             trust: RwLock::new(Arc::new(trust)),
             sealing: Mutex::new(None),
             first_use,
+            holder: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -284,6 +286,12 @@ impl Inner {
 
     pub(crate) fn now(&self) -> i64 {
         seconds(self.clock.now().seconds())
+    }
+
+    /// Who we are to other processes.
+    pub(crate) fn holder(&self) -> HolderRow {
+        let make = || lease::this_process(&self.station.keys().writer(), &self.who.host);
+        self.holder.get_or_init(make).clone()
     }
 
     /// Refuses officers who are not on the roster.

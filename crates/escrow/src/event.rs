@@ -69,6 +69,18 @@ named! {
         Revealed = "revealed",
         /// The seed was opened to write it into a file or a pipe.
         Exported = "exported",
+        /// A batch was made.
+        BatchCreated = "batch-created",
+        /// Digests of lines of the batch that was made before.
+        BatchLines = "batch-lines",
+        /// A line of a batch was given up.
+        LineFailed = "line-failed",
+        /// The failed lines of a batch were taken up again.
+        BatchReopened = "batch-reopened",
+        /// No line of a batch was left.
+        BatchFinished = "batch-finished",
+        /// A batch was given up.
+        BatchCancelled = "batch-cancelled",
     }
 }
 

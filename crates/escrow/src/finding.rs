@@ -47,6 +47,8 @@ pub struct CheckReport {
     pub rosters: u64,
     /// Sealing sessions.
     pub sessions: u64,
+    /// Lines of batches that were compared with their events.
+    pub lines: u64,
 }
 
 impl CheckReport {

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, HashMap, HashSet, btree_map};
 
 use data_encoding::HEXLOWER;
 
+use crate::batch;
 use crate::keys::KeyPair;
 use crate::opener::{self, Events};
 use crate::projection::{Happening, Projection};
 use crate::roster::Trust;
 use crate::seal::{self, Sealed};
-use crate::store::{ChainHead, Commit, EntryRow, EventRow, HeaderRow, RosterRow, Touch, View, WrapRow};
+use crate::store::{
+    BatchRow, ChainHead, Commit, EntryRow, EventRow, HeaderRow, LineRow, RosterRow, Touch, View, WrapRow,
+};
 use crate::{EntryId, EscrowError, EscrowId, EventKind, Facts, Writer};
 
 /// Entries that one event touches at most: an event is verified whole, also when one entry is opened.
@@ -32,6 +35,17 @@ pub(crate) struct Draft {
     /// New entries; their events make the columns that change.
     pub(crate) entries: Vec<EntryRow>,
     pub(crate) events: Vec<EventDraft>,
+    /// A new batch, whose first event is among `events`.
+    pub(crate) batch: Option<BatchDraft>,
+    /// A batch, and lines, that `events` change; the states of lines are computed here.
+    pub(crate) changed_batch: Option<BatchRow>,
+    pub(crate) lines: Vec<LineRow>,
+}
+
+/// A batch to be.
+pub(crate) struct BatchDraft {
+    pub(crate) row: BatchRow,
+    pub(crate) lines: Vec<LineRow>,
 }
 
 /// An event to be.
@@ -116,6 +130,8 @@ impl Journal<'_> {
             rewrapped_sessions: draft.rewrapped_sessions,
             dropped_keys: draft.dropped_keys,
             dropped_sessions: draft.dropped_sessions,
+            changed_batch: draft.changed_batch,
+            batch: draft.batch.map(|batch| (batch.row, batch.lines)),
             ..Commit::default()
         };
         for event in draft.events {
@@ -127,8 +143,12 @@ impl Journal<'_> {
                     (wrap.writer, wrap.sequence) = (event.writer.clone(), event.sequence);
                 }
             }
+            if let Some((batch, _)) = commit.batch.as_mut().filter(|_| event.kind == EventKind::BatchCreated.as_str()) {
+                (batch.writer, batch.sequence) = (event.writer.clone(), event.sequence);
+            }
             commit.events.push(event);
         }
+        commit.changed_lines = rows.lines(draft.lines)?;
         commit.new_entries = rows.new;
         let resealed = rows.resealed;
         let (sealed, changed) =
@@ -249,6 +269,34 @@ impl<'a> Rows<'a> {
         let digest = row.digest(&escrow);
         self.resealed.insert(entry);
         Ok(digest)
+    }
+
+    /// The lines that were changed, or whose entries were, with the states that these give them.
+    fn lines(&self, drafted: Vec<LineRow>) -> Result<Vec<LineRow>, EscrowError> {
+        let key = |line: LineRow| ((line.batch.clone(), line.line), line);
+        let mut lines: BTreeMap<_, _> = drafted.into_iter().map(key).collect();
+        for row in self.new.iter().chain(self.changed.values()) {
+            let Some(key) = row.batch.clone().zip(row.line) else { continue };
+            if let btree_map::Entry::Vacant(place) = lines.entry(key) {
+                let (batch, line) = place.key();
+                if let Some(line) = self.view.line(batch, *line)? {
+                    place.insert(line);
+                }
+            }
+        }
+        for line in lines.values_mut() {
+            let mut entries = self.view.line_entries(&line.batch, line.line)?;
+            for entry in &mut entries {
+                let changed = EntryId::from_slice(&entry.id).and_then(|id| self.changed.get(&id));
+                if let Some(changed) = changed {
+                    entry.clone_from(changed);
+                }
+            }
+            let own = |row: &&EntryRow| row.line == Some(line.line) && row.batch.as_ref() == Some(&line.batch);
+            entries.extend(self.new.iter().filter(own).cloned());
+            line.state = batch::state_of(&entries, line.error.is_some()).to_string();
+        }
+        Ok(lines.into_values().collect())
     }
 
     /// A row of the store, if it is what its events made it: nothing is signed on top of what somebody else wrote.

@@ -57,6 +57,8 @@
 mod annotation;
 mod audit;
 mod backup;
+mod batch;
+mod batches;
 mod canon;
 mod check;
 mod checkpoint;
@@ -74,6 +76,8 @@ mod heads;
 mod journal;
 mod keyfile;
 mod keys;
+mod lease;
+mod lines;
 mod member;
 mod opener;
 mod pins;
@@ -95,6 +99,8 @@ mod wrap;
 
 pub use annotation::{Annotation, Annotations, Tag};
 pub use backup::BackupReport;
+pub use batch::{Batch, BatchState, Claim, Lease, Line, LineCounts, LineState, NewBatch, NewLine};
+pub use batches::LINE_FAMILY;
 pub use checkpoint::Checkpoint;
 pub use custodian::{Custodian, RosterChange};
 pub use entry::{BatchId, Entry, EntryId, EntryState, EscrowId, Origin, Programmed, Reservation, SessionId};

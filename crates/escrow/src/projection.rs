@@ -4,6 +4,9 @@ use crate::annotation::AnnotationRow;
 use crate::store::EntryRow;
 use crate::{EntryState, EventKind, Facts};
 
+/// The error of a burn whose token was seen to show other codes than the escrow.
+pub(crate) const CODE_DIFFERS: &str = "code-differs";
+
 /// What the events of an entry, applied in the order of their revisions, have made of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Projection {
@@ -15,6 +18,7 @@ pub(crate) struct Projection {
     pub(crate) verified_at: Option<i64>,
     pub(crate) drift_seconds: Option<i64>,
     pub(crate) drift_at: Option<i64>,
+    pub(crate) line: Option<i64>,
     pub(crate) revision: i64,
     pub(crate) annotations: AnnotationRow,
 }
@@ -56,6 +60,7 @@ impl Projection {
             verified_at: row.verified_at,
             drift_seconds: row.drift_seconds,
             drift_at: row.drift_at,
+            line: row.line,
             revision: row.revision,
             annotations: row.annotations.clone(),
         })
@@ -71,6 +76,7 @@ impl Projection {
         row.verified_at = self.verified_at;
         row.drift_seconds = self.drift_seconds;
         row.drift_at = self.drift_at;
+        row.line = self.line;
         row.revision = self.revision;
         row.annotations = self.annotations;
     }
@@ -88,12 +94,15 @@ impl Projection {
                 self.model = event.text("model");
                 self.upn = event.text("upn");
                 self.issuer = event.text("issuer");
+                self.line = event.number("line");
             }
             EventKind::Programmed => {
                 self.programmed_at = Some(event.time);
                 self.model = event.text("model").or(self.model.take());
                 self.note_drift(event);
             }
+            // The token shows other codes: whatever was written, the seed is not known to be on it.
+            EventKind::Unknown if event.text("error").as_deref() == Some(CODE_DIFFERS) => self.programmed_at = None,
             EventKind::Synced => self.note_drift(event),
             EventKind::Verified => self.verified_at = Some(event.time),
             EventKind::Assigned => {
@@ -136,6 +145,7 @@ impl Projection {
         number("verified_at", self.verified_at, row.verified_at);
         number("drift_seconds", self.drift_seconds, row.drift_seconds);
         number("drift_at", self.drift_at, row.drift_at);
+        number("line", self.line, row.line);
         number("revision", Some(self.revision), Some(row.revision));
         differences.extend(self.annotations.differences(&row.annotations));
         differences
@@ -181,7 +191,7 @@ mod tests {
     #[test]
     fn events_make_the_columns() {
         let mut entry = Projection::default();
-        let facts = Facts::new().with("upn", "a@b").with("model", "C302");
+        let facts = Facts::new().with("upn", "a@b").with("model", "C302").with("line", 7);
         apply(&mut entry, EventKind::Reserved, 10, &facts).unwrap();
         apply(&mut entry, EventKind::Programmed, 20, &Facts::new().with("drift_seconds", -2)).unwrap();
         apply(&mut entry, EventKind::CodeDisclosed, 25, &Facts::new()).unwrap();
@@ -199,12 +209,17 @@ mod tests {
                 verified_at: Some(40),
                 drift_seconds: Some(0),
                 drift_at: Some(30),
+                line: Some(7),
                 revision: 6,
                 annotations: AnnotationRow::default(),
             }
         );
         apply(&mut entry, EventKind::Unassigned, 60, &Facts::new()).unwrap();
-        assert_eq!((entry.upn, entry.issuer), (None, None));
+        assert_eq!((&entry.upn, &entry.issuer), (&None, &None));
+        apply(&mut entry, EventKind::Unknown, 70, &Facts::new().with("intent", "erase")).unwrap();
+        assert_eq!(entry.programmed_at, Some(20));
+        apply(&mut entry, EventKind::Unknown, 80, &Facts::new().with("error", CODE_DIFFERS)).unwrap();
+        assert_eq!(entry.programmed_at, None);
     }
 
     #[test]

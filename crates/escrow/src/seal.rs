@@ -324,6 +324,7 @@ mod tests {
             drift_at: None,
             revision: 1,
             annotations: crate::annotation::AnnotationRow::default(),
+            line: None,
         }
     }
 

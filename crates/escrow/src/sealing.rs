@@ -12,11 +12,11 @@ use crate::journal::{Draft, EventDraft, MAX_TOUCHED, TouchDraft};
 use crate::opener::{self, Events};
 use crate::roster::Trust;
 use crate::seal::{self, Sealer};
-use crate::store::{self, EntryRow};
+use crate::store::{self, EntryRow, HolderRow, View};
 use crate::wrap::Key;
 use crate::{
-    Annotation, EntryId, EntryState, Escrow, EscrowError, EventKind, Facts, Filter, Origin, Programmed, Reservation,
-    duplicate,
+    Annotation, BatchId, BatchState, EntryId, EntryState, Escrow, EscrowError, EventKind, Facts, Filter, LineState,
+    Origin, Programmed, Reservation, duplicate,
 };
 
 /// What one process seals with, under one version of the roster.
@@ -63,6 +63,24 @@ impl Escrow {
         event: &EventDraft,
         superseded: &[EntryId],
     ) -> Result<Vec<EntryId>, EscrowError> {
+        self.sealing_rows(reservations, event, None, &mut |_, rows, draft| {
+            let first = rows.first().and_then(|row| EntryId::from_slice(&row.id)).map(|id| id.to_string());
+            for some in superseded.chunks(MAX_TOUCHED) {
+                let by = Facts::new().with_some("by", first.clone());
+                draft.events.push(EventDraft::new(EventKind::Superseded, by).touching(some.iter().copied()));
+            }
+        })
+    }
+
+    /// Seals and writes, for a leased line if one is named; `more` adds what is to be written in the same transaction.
+    pub(crate) fn sealing_rows(
+        &self,
+        reservations: &[Reservation<'_>],
+        event: &EventDraft,
+        line: Option<&(HolderRow, u32)>,
+        more: &mut dyn FnMut(&Trust, &[EntryRow], &mut Draft),
+    ) -> Result<Vec<EntryId>, EscrowError> {
+        let number = line.map(|(_, number)| i64::from(*number));
         reservations.iter().try_for_each(|one| fits(&one.record.identity))?;
         let inner = &*self.inner;
         inner.steadily(|trust| {
@@ -83,23 +101,23 @@ impl Escrow {
                     // An officer has merged it with others meanwhile: another one is begun.
                     return Err(EscrowError::RosterUnsteady);
                 }
+                if let (Some((holder, number)), Some(batch)) = (line, reservations.first().and_then(|one| one.batch)) {
+                    still_leased(view, batch, *number, holder, time)?;
+                }
                 let mut draft = Draft { entries: rows.clone(), ..Draft::default() };
-                if !sealing.stored {
+                if !sealing.stored && !rows.is_empty() {
                     let session = sealing.sealer.row(time);
                     let escrow = trust.escrow();
                     draft.events.push(EventDraft::wrapping(SESSIONS.kind, &session, SESSIONS.domain, &escrow));
                     draft.sessions.push(session);
                 }
                 for (rows, reservations) in rows.chunks(MAX_TOUCHED).zip(reservations.chunks(MAX_TOUCHED)) {
-                    draft.events.push(births(trust, event.clone(), rows, reservations));
+                    draft.events.push(births(trust, event.clone(), rows, reservations, number));
                 }
-                for some in superseded.chunks(MAX_TOUCHED) {
-                    let by = Facts::new().with_some("by", ids.first().map(ToString::to_string));
-                    draft.events.push(EventDraft::new(EventKind::Superseded, by).touching(some.iter().copied()));
-                }
+                more(trust, &rows, &mut draft);
                 Ok(draft)
             });
-            sealing.stored = true;
+            sealing.stored |= !rows.is_empty();
             if committed.is_err() {
                 // Whether the session's row was written is not certain: the next seal begins another.
                 *guard = None;
@@ -157,6 +175,16 @@ impl Escrow {
                         Ok(()) => own.push(id),
                         Err(EscrowError::Damaged { .. }) => {}
                         Err(error) => return Err(error),
+                    }
+                }
+                // The entry that kept the line's prescribed seed until now has done its work.
+                let line = row.batch.as_deref().zip(row.line);
+                let line = line.map(|(batch, line)| view.line(batch, line)).transpose()?.flatten();
+                if let Some(seed) = line.and_then(|line| line.seed).and_then(|id| EntryId::from_slice(&id)) {
+                    let kept = view.entry(&seed)?.filter(is_live);
+                    if kept.is_some_and(|kept| opener::verify_history(view, trust, seed, &kept, &mut verified).is_ok())
+                    {
+                        own.push(seed);
                     }
                 }
                 let mut events = vec![EventDraft::new(EventKind::Programmed, facts.clone()).touching([entry])];
@@ -285,12 +313,19 @@ impl Sealing {
             drift_at: None,
             revision: 0,
             annotations: AnnotationRow::default(),
+            line: None,
         })
     }
 }
 
 /// The first event of some entries: it signs their rows, and says which tokens they are for.
-fn births(trust: &Trust, mut event: EventDraft, rows: &[EntryRow], reservations: &[Reservation<'_>]) -> EventDraft {
+fn births(
+    trust: &Trust,
+    mut event: EventDraft,
+    rows: &[EntryRow],
+    reservations: &[Reservation<'_>],
+    line: Option<i64>,
+) -> EventDraft {
     for (row, reservation) in rows.iter().zip(reservations) {
         let record = reservation.record;
         let Some(entry) = EntryId::from_slice(&row.id) else { continue };
@@ -304,10 +339,31 @@ fn births(trust: &Trust, mut event: EventDraft, rows: &[EntryRow], reservations:
                 .with("slot", row.slot.as_str())
                 .with_some("model", record.model.as_deref())
                 .with_some("upn", record.upn.as_deref())
-                .with_some("issuer", record.issuer.as_deref()),
+                .with_some("issuer", record.issuer.as_deref())
+                .with_some("line", line),
         });
     }
     event
+}
+
+/// Refuses to begin a burn for a line that is somebody else's by now, or that has ended.
+fn still_leased(view: &dyn View, batch: BatchId, line: u32, us: &HolderRow, now: i64) -> Result<(), EscrowError> {
+    let row = view.batch(batch.as_bytes())?.ok_or_else(|| EscrowError::BatchUnknown { text: batch.to_string() })?;
+    if row.state != BatchState::Running.as_str() {
+        return Err(EscrowError::BatchEnded { batch, state: row.state });
+    }
+    let holder = view.lease_of(batch.as_bytes(), line.into())?;
+    let ours = holder.is_some_and(|(holder, expires_at)| holder == *us && expires_at > now);
+    let state = view.line(batch.as_bytes(), line.into())?.and_then(|line| LineState::from_name(&line.state));
+    if ours && matches!(state, Some(LineState::Open | LineState::Reserved)) {
+        Ok(())
+    } else {
+        Err(EscrowError::LineTaken { batch, line })
+    }
+}
+
+fn is_live(row: &EntryRow) -> bool {
+    EntryState::from_name(&row.state).is_some_and(EntryState::is_live)
 }
 
 /// Whether programming `row` replaces `other`, an entry of the same token's slot.

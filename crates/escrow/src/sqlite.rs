@@ -1,5 +1,6 @@
 //! The store in a SQLite file.
 
+mod batches;
 mod fault;
 mod format;
 mod image;
@@ -19,7 +20,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use self::fault::Fault;
 pub(crate) use self::image::Arriving;
 use self::view::SqliteView;
-use crate::store::{Commit, EscrowStore, View};
+use crate::store::{Commit, EscrowStore, HolderRow, LeaseWanted, Leased, View};
 use crate::{EscrowError, keyfile};
 
 /// `oath`: how SQLite files of ours are marked (PRAGMA `application_id`).
@@ -27,12 +28,13 @@ const APPLICATION_ID: i64 = 0x6f61_7468;
 /// How long another process may hold the store.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The newest format known here: the number of migrations.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 /// The changes of the format, oldest first.
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0001_escrow.sql"),
     include_str!("../migrations/sqlite/0002_custody.sql"),
     include_str!("../migrations/sqlite/0003_event_based.sql"),
+    include_str!("../migrations/sqlite/0004_batches.sql"),
 ];
 
 /// A SQLite file: write-ahead log, every commit synced, deleted rows overwritten.
@@ -190,6 +192,18 @@ impl EscrowStore for SqliteStore {
         let commit = job(&SqliteView { connection: &transaction, fault: &self.fault })?;
         write::write(&transaction, &commit).map_err(|error| self.fault.of(error))?;
         transaction.commit().map_err(|error| self.fault.of(error))
+    }
+
+    fn holders(&self, batch: &[u8]) -> Result<Vec<HolderRow>, EscrowError> {
+        batches::holders(&self.connection(), batch).map_err(|error| self.fault.of(error))
+    }
+
+    fn lease(&self, wanted: &LeaseWanted) -> Result<Leased, EscrowError> {
+        batches::lease(&mut self.connection(), wanted).map_err(|error| self.fault.of(error))
+    }
+
+    fn release(&self, batch: &[u8], line: i64, holder: &HolderRow) -> Result<(), EscrowError> {
+        batches::release(&mut self.connection(), batch, line, holder).map_err(|error| self.fault.of(error))
     }
 }
 

@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use crate::annotation::AnnotationRow;
 use crate::canon::Canon;
 use crate::seal::SealRow;
-use crate::{EntryId, EscrowError, EscrowId, EventFilter, Filter, SessionId, Stats, WriterId};
+use crate::{EntryId, EscrowError, EscrowId, EventFilter, Filter, LineCounts, SessionId, Stats, WriterId};
 
 /// A store. Each call is one whole transaction.
 pub(crate) trait EscrowStore: Send + Sync {
@@ -18,6 +18,16 @@ pub(crate) trait EscrowStore: Send + Sync {
     /// Lets `job` look at the store and say what to write, while nobody else writes; what it says is durable when
     /// this returns. The job may run more than once.
     fn commit(&self, job: &mut dyn FnMut(&dyn View) -> Result<Commit, EscrowError>) -> Result<(), EscrowError>;
+
+    /// Who holds leases on lines of a batch.
+    fn holders(&self, batch: &[u8]) -> Result<Vec<HolderRow>, EscrowError>;
+
+    /// Drops the leases of the dead and the expired ones, and leases a line if one is open for this token. It need not
+    /// be durable: after a crash there is nobody left to hold it.
+    fn lease(&self, wanted: &LeaseWanted) -> Result<Leased, EscrowError>;
+
+    /// Drops a lease, if it is this holder's.
+    fn release(&self, batch: &[u8], line: i64, holder: &HolderRow) -> Result<(), EscrowError>;
 }
 
 /// [`EscrowStore::read`] with a result.
@@ -77,6 +87,23 @@ pub(crate) trait View {
     fn stats(&self) -> Result<Stats, EscrowError>;
     /// Hands out the whole store as bytes, piece by piece.
     fn image(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), EscrowError>) -> Result<(), EscrowError>;
+    /// All batches, oldest first.
+    fn batches(&self) -> Result<Vec<BatchRow>, EscrowError>;
+    fn batch(&self, id: &[u8]) -> Result<Option<BatchRow>, EscrowError>;
+    /// Lines in order, after a number.
+    fn lines(&self, batch: &[u8], after: i64, limit: usize) -> Result<Vec<LineRow>, EscrowError>;
+    fn line(&self, batch: &[u8], line: i64) -> Result<Option<LineRow>, EscrowError>;
+    /// Those that were given up.
+    fn lines_failed(&self, batch: &[u8]) -> Result<Vec<LineRow>, EscrowError>;
+    fn line_counts(&self, batch: &[u8]) -> Result<LineCounts, EscrowError>;
+    /// The entries that were reserved for a line, oldest first.
+    fn line_entries(&self, batch: &[u8], line: i64) -> Result<Vec<EntryRow>, EscrowError>;
+    /// The entries of prescribed seeds that are on no token.
+    fn seeds_left(&self, batch: &[u8]) -> Result<Vec<Vec<u8>>, EscrowError>;
+    /// The batches that lines name, each once.
+    fn batches_of_lines(&self) -> Result<Vec<Vec<u8>>, EscrowError>;
+    /// Who holds the lease of a line, and until when.
+    fn lease_of(&self, batch: &[u8], line: i64) -> Result<Option<(HolderRow, i64)>, EscrowError>;
     /// What the database itself finds wrong with its tables, and tables that are not as we made them.
     fn structure(&self) -> Result<Vec<String>, EscrowError>;
 }
@@ -171,6 +198,8 @@ pub(crate) struct EntryRow {
     pub(crate) drift_at: Option<i64>,
     pub(crate) revision: i64,
     pub(crate) annotations: AnnotationRow,
+    /// The line of its batch that it is burned for.
+    pub(crate) line: Option<i64>,
 }
 
 impl EntryRow {
@@ -321,5 +350,82 @@ pub(crate) struct Commit {
     pub(crate) resealed_entries: Vec<EntryRow>,
     /// Entries whose projections changed.
     pub(crate) changed_entries: Vec<EntryRow>,
+    /// A new batch with its lines.
+    pub(crate) batch: Option<(BatchRow, Vec<LineRow>)>,
+    /// A batch, and lines, whose changing columns are others now.
+    pub(crate) changed_batch: Option<BatchRow>,
+    pub(crate) changed_lines: Vec<LineRow>,
     pub(crate) events: Vec<EventRow>,
+}
+
+/// A row of `batches`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BatchRow {
+    pub(crate) id: Vec<u8>,
+    pub(crate) created_at: i64,
+    pub(crate) name: String,
+    pub(crate) lines: i64,
+    pub(crate) options: String,
+    /// The public key of the writer of the event that made it; empty when there is none.
+    pub(crate) writer: Vec<u8>,
+    pub(crate) sequence: i64,
+    pub(crate) state: String,
+    pub(crate) ended_at: Option<i64>,
+    /// Counts the events of the batch.
+    pub(crate) revision: i64,
+}
+
+/// A row of `batch_lines`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LineRow {
+    pub(crate) batch: Vec<u8>,
+    pub(crate) line: i64,
+    pub(crate) upn: Option<String>,
+    pub(crate) serial: Option<String>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) label: Option<String>,
+    pub(crate) algorithm: String,
+    pub(crate) digits: i64,
+    pub(crate) time_step: i64,
+    pub(crate) seed: Option<Vec<u8>>,
+    pub(crate) state: String,
+    pub(crate) error: Option<String>,
+    pub(crate) failed_at: Option<i64>,
+}
+
+/// Who holds a lease: a process of a station.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HolderRow {
+    pub(crate) station: Vec<u8>,
+    pub(crate) host: String,
+    pub(crate) boot: String,
+    pub(crate) namespace: String,
+    pub(crate) pid: i64,
+    pub(crate) started: i64,
+}
+
+/// A lease that is asked for.
+#[derive(Debug)]
+pub(crate) struct LeaseWanted {
+    pub(crate) batch: Vec<u8>,
+    /// The token that is there.
+    pub(crate) serial: String,
+    /// The line of the token's unfinished burn.
+    pub(crate) own: Option<i64>,
+    /// Lines that name no token and are not wanted.
+    pub(crate) skip: Vec<i64>,
+    pub(crate) holder: HolderRow,
+    /// Holders whose leases do not count.
+    pub(crate) dead: Vec<HolderRow>,
+    pub(crate) now: i64,
+    pub(crate) expires_at: i64,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) enum Leased {
+    Line(Box<LineRow>),
+    Busy(i64),
+    Ended(i64, String),
+    Nothing,
 }

@@ -39,6 +39,8 @@ fn complete() -> (Home, Vec<u8>) {
     escrow.annotate(&imported, &annotation, None).unwrap();
     escrow.note_exported(&imported[..1], "entra", Some("weekly")).unwrap();
     escrow.note_activated(&imported[..1], Facts::new(), None).unwrap();
+    burned_batch(&escrow);
+    // The last event of a chain leaves no gap: it is found by the entry that it touched.
     escrow.unassign(imported[1], None).unwrap();
     escrow.retire(imported[1], Some("lost")).unwrap();
     let opener = escrow.opener(home.officer()).unwrap();
@@ -48,6 +50,19 @@ fn complete() -> (Home, Vec<u8>) {
     let bytes = fs::read(home.path("escrow.db")).unwrap();
     assert!(!home.path("escrow.db-wal").exists());
     (home, bytes)
+}
+
+/// A batch that is over: a prescribed seed that was burned, and a line that failed.
+fn burned_batch(escrow: &Escrow) {
+    let mut lines = [new_line("dave@example.com"), new_line("eve@example.com")];
+    lines[0].seed = Some(oathburn_oath::Seed::new(b"a seed from the list".to_vec()).unwrap());
+    lines[0].serial = Some(identity("0007").serial);
+    (lines[0].issuer, lines[0].label) = (Some("Entra".into()), Some("desk 7".into()));
+    let new = NewBatch { name: "users.csv", options: Facts::new().with("replace", 1), lines: &lines };
+    let batch = escrow.create_batch(&new).unwrap();
+    burn_line(escrow, batch, "0007", b"a seed from the list");
+    escrow.fail_line(batch, 2, "the token refused").unwrap();
+    assert!(escrow.finish_batch(batch).unwrap());
 }
 
 /// A table with its rows, read as they are.
@@ -62,7 +77,10 @@ fn tables(connection: &Connection) -> Vec<Table> {
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name";
     let names: Vec<String> =
         connection.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    names.into_iter().map(|name| table(connection, name)).collect()
+    // Leases are a courtesy between processes: nothing rests on them, and whoever takes them away only makes two try one
+    // line, of which one is refused.
+    let names = names.into_iter().filter(|name| name != "leases");
+    names.map(|name| table(connection, name)).collect()
 }
 
 fn table(connection: &Connection, name: String) -> Table {
@@ -111,7 +129,7 @@ impl Table {
 /// Another value for a column.
 fn other_in(column: &str, value: &Value) -> Value {
     match value {
-        Value::Null if ["batch", "digest"].contains(&column) => Value::Blob(vec![7; 16]),
+        Value::Null if ["batch", "digest", "seed"].contains(&column) => Value::Blob(vec![7; 16]),
         Value::Null if column.ends_with("_at") || column == "drift_seconds" => Value::Integer(0),
         Value::Null => Value::Text("7".into()),
         value => other(value),
@@ -216,7 +234,7 @@ fn a_changed_value_in_any_column_of_any_row_is_found_and_named() {
     let (home, bytes) = complete();
     let mut count = 0;
     let tables = tables(&hostile(&home, &bytes));
-    assert_eq!(tables.len(), 8);
+    assert_eq!(tables.len(), 10);
     for table in &tables {
         assert!(!table.rows.is_empty(), "{}", table.name);
         for row in &table.rows {

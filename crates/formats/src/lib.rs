@@ -21,6 +21,7 @@ mod format;
 mod otpauth;
 mod qr;
 mod seed_input;
+mod users;
 
 pub use classify::{Look, look};
 pub use error::FormatError;
@@ -33,3 +34,4 @@ pub use format::{
 pub use otpauth::{KeyUri, MAX_URI_LEN};
 pub use qr::{MAX_IMAGE_LEN, QrCode, read_seed_image};
 pub use seed_input::{SeedInput, read_seed};
+pub use users::{MAX_USERS, MAX_USERS_FILE, UserRow, UsersFault, UsersProblem, read_users};

@@ -1,6 +1,8 @@
 //! Burn one token: escrow first, then config and seed, then read back.
 
-use oathburn_escrow::{Disclosure, Entry, EntryId, EscrowError, Facts, Origin, Programmed, Purpose, Reservation};
+use oathburn_escrow::{
+    Disclosure, Entry, EntryId, EscrowError, Facts, Lease, Origin, Programmed, Purpose, Reservation,
+};
 use oathburn_oath::{
     Drift, FixedClock, Params, Remedy, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, Totp, TotpParams, UnixTime,
 };
@@ -115,14 +117,48 @@ impl Station<'_> {
         order: &BurnOrder,
         observer: &dyn Fn(&Event),
     ) -> Result<Burned, StationError> {
-        let prepared = self.prepare(transport, order, observer)?;
+        let token = self.identify(transport, observer)?;
+        self.burn_for(transport, token, order, None, observer)
+    }
+
+    /// [`Station::burn`] for a leased line of a batch, with the token that was identified in this conversation. An
+    /// unfinished burn is taken up again only if it was begun for this line.
+    pub fn burn_line(
+        &self,
+        transport: &mut dyn Transport,
+        token: Identified,
+        order: &BurnOrder,
+        lease: &Lease,
+        observer: &dyn Fn(&Event),
+    ) -> Result<Burned, StationError> {
+        self.burn_for(transport, token, order, Some(lease), observer)
+    }
+
+    fn identify(&self, transport: &mut dyn Transport, observer: &dyn Fn(&Event)) -> Result<Identified, StationError> {
+        let token = Identified::read(transport, self.models, self.clock)?;
+        observer(&Event::Identified(token.clone()));
+        Ok(token)
+    }
+
+    fn burn_for(
+        &self,
+        transport: &mut dyn Transport,
+        token: Identified,
+        order: &BurnOrder,
+        lease: Option<&Lease>,
+        observer: &dyn Fn(&Event),
+    ) -> Result<Burned, StationError> {
+        let prepared = self.prepare(token, order, lease)?;
         let entry = if let Some(entry) = &prepared.resumes {
             self.adopt(entry, order)?;
             observer(&Event::Resumed { entry: entry.id });
             entry.id
         } else {
-            let reservation = Reservation { record: &prepared.record, origin: prepared.origin, batch: None };
-            let entry = self.escrow.reserve(&reservation)?;
+            let (record, origin) = (&prepared.record, prepared.origin);
+            let entry = match lease {
+                Some(lease) => self.escrow.reserve_line(lease, record, origin)?,
+                None => self.escrow.reserve(&Reservation { record, origin, batch: None })?,
+            };
             observer(&Event::Reserved { entry });
             entry
         };
@@ -148,18 +184,12 @@ impl Station<'_> {
 
     /// Everything of [`Station::burn`] that changes nothing: identifies the token and checks the order.
     pub fn plan(&self, transport: &mut dyn Transport, order: &BurnOrder) -> Result<Plan, StationError> {
-        let Prepared { token, record, supersedes, .. } = self.prepare(transport, order, &|_| {})?;
+        let Prepared { token, record, supersedes, .. } =
+            self.prepare(self.identify(transport, &|_| {})?, order, None)?;
         Ok(Plan { token, identity: record.identity, params: record.params, supersedes })
     }
 
-    fn prepare(
-        &self,
-        transport: &mut dyn Transport,
-        order: &BurnOrder,
-        observer: &dyn Fn(&Event),
-    ) -> Result<Prepared, StationError> {
-        let token = Identified::read(transport, self.models, self.clock)?;
-        observer(&Event::Identified(token.clone()));
+    fn prepare(&self, token: Identified, order: &BurnOrder, lease: Option<&Lease>) -> Result<Prepared, StationError> {
         if let Some(expected) = order.serial.as_ref().filter(|expected| **expected != token.info.serial) {
             return Err(StationError::OtherToken { expected: expected.clone(), found: token.info.serial });
         }
@@ -175,7 +205,7 @@ impl Station<'_> {
             .into_iter()
             .filter(|entry| entry.state.is_live())
             .partition(|entry| entry.state.is_unfinished());
-        let (seed, params, origin, resumes) = self.choose_seed(order, unfinished.first())?;
+        let (seed, params, origin, resumes) = self.choose_seed(order, lease, unfinished.first())?;
         let time_based = params.totp()?;
         let record = TokenRecord {
             identity,
@@ -190,7 +220,7 @@ impl Station<'_> {
         }
         let other_time = order.other_time.map(FixedClock);
         driver.validate(&driver_order(self, order, (&record, time_based), other_time.as_ref(), &|_| {}))?;
-        self.check_duplicates(&record)?;
+        self.check_duplicates(&record, lease)?;
         if let (Some(live), true) = (in_use.first(), unfinished.is_empty()) {
             let same_seed = matches!(&order.source, SeedSource::Escrowed(entry) if entry.id == live.id);
             if !order.permits.overwrite_seed && !same_seed {
@@ -207,13 +237,14 @@ impl Station<'_> {
     fn choose_seed(
         &self,
         order: &BurnOrder,
+        lease: Option<&Lease>,
         unfinished: Option<&Entry>,
     ) -> Result<(Seed, Params, Origin, Option<Entry>), StationError> {
         let open = |entry: &Entry| -> Result<TokenRecord, StationError> {
             let officer = self.officer.ok_or(StationError::OfficerNeeded)?;
             Ok(officer.opener()?.open(entry, &Disclosure::new(Purpose::Burn))?)
         };
-        match (&order.source, unfinished) {
+        match (&order.source, unfinished.filter(|entry| is_taken_up(entry, order, lease))) {
             (SeedSource::Given(seed), _) => Ok((seed.clone(), order.params, Origin::Given, None)),
             (SeedSource::Escrowed(entry), _) => {
                 let record = open(entry)?;
@@ -228,11 +259,14 @@ impl Station<'_> {
     }
 
     /// A seed belongs to one token. The same seed on the same token is no duplicate.
-    fn check_duplicates(&self, record: &TokenRecord) -> Result<(), StationError> {
+    fn check_duplicates(&self, record: &TokenRecord, lease: Option<&Lease>) -> Result<(), StationError> {
         if !self.escrow.is_approved() {
             return Err(EscrowError::StationNotApproved { escrow: self.escrow.id() }.into());
         }
-        let elsewhere = |entry: &Entry| entry.state.is_live() && entry.identity != record.identity;
+        // The entry that keeps a line's prescribed seed keeps it for this burn.
+        let own = lease.and_then(|lease| lease.line.seed);
+        let elsewhere =
+            |entry: &Entry| entry.state.is_live() && entry.identity != record.identity && Some(entry.id) != own;
         match self.escrow.duplicates_of(&record.seed)?.into_iter().find(elsewhere) {
             Some(entry) => Err(StationError::DuplicateSeed { serial: entry.identity.serial, entry: entry.id }),
             None => Ok(()),
@@ -279,6 +313,15 @@ impl Station<'_> {
             }
         }
         Err(StationError::Burn { entry, source })
+    }
+}
+
+/// Whether the seed of an unfinished burn is the one to burn now: it was begun for the same line, or, where no line is
+/// burned, for nobody else than the order names.
+fn is_taken_up(entry: &Entry, order: &BurnOrder, lease: Option<&Lease>) -> bool {
+    match lease {
+        Some(lease) => entry.batch == Some(lease.batch) && entry.line == Some(lease.line.number),
+        None => entry.line.is_none() || order.upn.is_none() || order.upn == entry.upn,
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod samples;
 
-use oathburn_escrow::{EntryId, EscrowError};
+use oathburn_escrow::{BatchId, EntryId, EscrowError, LineState};
 use oathburn_oath::{OathError, Remedy, SerialNumber};
 use oathburn_token::{ForeignCard, TokenError};
 
@@ -90,6 +90,62 @@ pub enum StationError {
         /// Its entry.
         entry: EntryId,
     },
+    /// The token was burned for a line of this batch before.
+    #[error("{serial} is done, it was burned for line {line}")]
+    DoneInBatch {
+        /// The token.
+        serial: SerialNumber,
+        /// Its line.
+        line: u32,
+    },
+    /// The token's unfinished burn belongs to another batch.
+    #[error("a burn of {serial} for line {line} of batch {batch} was not finished")]
+    OtherBatch {
+        /// The token.
+        serial: SerialNumber,
+        /// The other batch.
+        batch: BatchId,
+        /// Its line there.
+        line: u32,
+    },
+    /// All lines that could take the token have ended or are being worked on.
+    #[error("no line of the batch is open for {serial}")]
+    NoLine {
+        /// The token.
+        serial: SerialNumber,
+    },
+    /// Somebody else is at the token's line.
+    #[error("line {line}, which is meant for {serial}, is being worked on elsewhere")]
+    LineBusy {
+        /// The token.
+        serial: SerialNumber,
+        /// Its line.
+        line: u32,
+    },
+    /// The line that names the token has ended.
+    #[error("line {line}, which is meant for {serial}, is {state}")]
+    LineEnded {
+        /// The token.
+        serial: SerialNumber,
+        /// Its line.
+        line: u32,
+        /// How it ended.
+        state: LineState,
+    },
+    /// The token failed too often, or in a way that makes another try dangerous.
+    #[error("{serial} was set aside: it failed before in this run")]
+    SetAside {
+        /// The token.
+        serial: SerialNumber,
+    },
+    /// The display shows other codes than the escrow.
+    #[error("{serial} does not show the codes of entry {entry}")]
+    CodeDiffers {
+        /// The token.
+        serial: SerialNumber,
+        /// Its entry.
+        entry: EntryId,
+    },
     /// A sealed seed was asked for, and no officer is there to open it.
     #[error("only an officer can open an escrowed seed")]
     OfficerNeeded,
@@ -132,6 +188,13 @@ impl Remedy for StationError {
             Self::NotEscrowed { .. } => "not-escrowed",
             Self::Unfinished { .. } => "burn-unfinished",
             Self::DuplicateSeed { .. } => "duplicate-seed",
+            Self::DoneInBatch { .. } => "token-done",
+            Self::OtherBatch { .. } => "token-other-batch",
+            Self::NoLine { .. } => "no-line-open",
+            Self::LineBusy { .. } => "line-busy",
+            Self::LineEnded { .. } => "line-ended",
+            Self::SetAside { .. } => "token-set-aside",
+            Self::CodeDiffers { .. } => "code-differs",
             Self::OfficerNeeded => "officer-needed",
         }
     }
@@ -155,6 +218,21 @@ impl Remedy for StationError {
             Self::Unfinished { .. } => "burn the same token again first: that sets its clock, too",
             Self::DuplicateSeed { .. } => {
                 "use a seed of its own for each token; if the other token is lost, retire its entry first (`oathburn escrow retire`)"
+            }
+            Self::DoneInBatch { .. } => "take it off and lay the next one on",
+            Self::OtherBatch { .. } => {
+                "finish it with `oathburn batch resume` of that batch, and lay the next token on here"
+            }
+            Self::NoLine { .. } => "put it back into the box",
+            Self::LineBusy { .. } => "wait until the other reader is done with it, then lay the token on again",
+            Self::LineEnded { .. } => {
+                "put it aside; a line that failed is taken up again with `oathburn batch retry-failed`"
+            }
+            Self::SetAside { .. } => {
+                "put it aside and lay another token on; `oathburn batch status` tells what became of its line"
+            }
+            Self::CodeDiffers { .. } => {
+                "switch the token off and on and look again; if it still shows others, take its line up again with `oathburn batch retry-failed`"
             }
             Self::OfficerNeeded => "name the officer's file with --identity",
         };

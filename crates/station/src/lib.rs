@@ -19,6 +19,7 @@
 //! }
 //! ```
 
+mod batch;
 mod burn;
 mod drift;
 mod error;
@@ -28,6 +29,10 @@ mod identify_code;
 mod sync;
 mod verify;
 
+pub use batch::{
+    BatchEnd, BatchEvent, BatchObserver, BatchOptions, BatchRun, DoneLine, Place, PlanProblem, Prescribed, Trouble,
+    TroubleKind, check_lines,
+};
 pub use burn::{BurnOrder, Burned, Plan, SeedSource};
 pub use drift::{DriftOrder, DriftReport};
 pub use error::StationError;
@@ -56,7 +61,7 @@ pub struct Station<'a> {
 
 /// Fetches an officer's key, which may mean to ask somebody for a passphrase. It is asked only when a seed must be
 /// opened.
-pub trait OpenerSource {
+pub trait OpenerSource: Sync {
     /// The key to the escrow.
     fn opener(&self) -> Result<&Opener, EscrowError>;
 }

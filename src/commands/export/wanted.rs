@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// Filters; what is not given lets all pass.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Which tokens")]
 pub(super) struct Wanted {
     /// This token; may be given again
@@ -45,6 +45,13 @@ pub(super) struct Wanted {
     /// Not exported yet, in any format
     #[arg(long)]
     not_exported: bool,
+}
+
+impl Wanted {
+    /// All of a batch.
+    pub(super) fn of_batch(batch: BatchId) -> Self {
+        Self { batch: Some(batch), ..Self::default() }
+    }
 }
 
 fn parse_state(text: &str) -> Result<EntryState, String> {

@@ -9,7 +9,7 @@ use crate::audit::{self, DUPLICATE_KEYS, SESSIONS, Verified, WrapTable};
 use crate::escrow::PAGE;
 use crate::roster::Trust;
 use crate::store::{ChainHead, EventRow, View, WrapRow};
-use crate::{CheckReport, EscrowError, EscrowId, EventFilter, EventId, EventKind, Finding, WriterId};
+use crate::{CheckReport, EscrowError, EscrowId, EventFilter, EventId, EventKind, Facts, Finding, WriterId};
 
 /// What the verified events say of rows that are not entries.
 pub(super) struct Chains {
@@ -19,6 +19,28 @@ pub(super) struct Chains {
     wraps: HashMap<(&'static str, Vec<u8>), Wraps>,
     /// The numbers of writers who signed something.
     writers: HashSet<i64>,
+    /// Which event made a batch.
+    batches: HashMap<String, Made>,
+    /// What became of batches, in no particular order.
+    turns: Vec<Turn>,
+}
+
+/// Where and when a batch was made.
+pub(super) struct Made {
+    pub(super) writer: Vec<u8>,
+    pub(super) sequence: i64,
+    pub(super) time: i64,
+    pub(super) facts: Facts,
+}
+
+/// What an event says of a batch after it was made.
+pub(super) struct Turn {
+    batch: String,
+    pub(super) revision: i64,
+    pub(super) kind: EventKind,
+    pub(super) time: i64,
+    pub(super) line: Option<i64>,
+    pub(super) error: Option<String>,
 }
 
 /// What events say of one wrapped key.
@@ -54,6 +76,8 @@ impl Chains {
             rosters: HashMap::new(),
             wraps: HashMap::new(),
             writers: HashSet::new(),
+            batches: HashMap::new(),
+            turns: Vec::new(),
         };
         let mut link = Link { writer: i64::MIN, head: ChainHead::default(), roster: 0 };
         let mut reached = HashMap::new();
@@ -92,6 +116,22 @@ impl Chains {
             EventKind::RosterSigned => {
                 self.rosters.insert(verified.facts.number("version").unwrap_or(0), text("hash"));
             }
+            EventKind::BatchCreated => {
+                let (writer, sequence, time) = (event.writer.clone(), event.sequence, event.time);
+                let facts = verified.facts.clone();
+                self.batches.insert(text("batch"), Made { writer, sequence, time, facts });
+            }
+            kind @ (EventKind::LineFailed
+            | EventKind::BatchReopened
+            | EventKind::BatchFinished
+            | EventKind::BatchCancelled) => self.turns.push(Turn {
+                batch: text("batch"),
+                revision: verified.facts.number("revision").unwrap_or(0),
+                kind,
+                time: event.time,
+                line: verified.facts.number("line"),
+                error: verified.facts.text("error").map(Into::into),
+            }),
             _ => {}
         }
         for table in [SESSIONS, DUPLICATE_KEYS] {
@@ -108,6 +148,23 @@ impl Chains {
                 }
             }
         }
+    }
+
+    /// The batches that were made.
+    pub(super) fn batches(&self) -> impl Iterator<Item = (&String, &Made)> {
+        self.batches.iter()
+    }
+
+    /// What made a batch.
+    pub(super) fn made(&self, batch: &str) -> Option<&Made> {
+        self.batches.get(batch)
+    }
+
+    /// What became of a batch, in order.
+    pub(super) fn turns(&self, batch: &str) -> Vec<&Turn> {
+        let mut turns: Vec<_> = self.turns.iter().filter(|turn| turn.batch == batch).collect();
+        turns.sort_by_key(|turn| turn.revision);
+        turns
     }
 
     /// When the escrow was made.

@@ -3,10 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::{EntryId, EntryState, EscrowError, EscrowId, Role};
+use crate::{BatchId, EntryId, EntryState, EscrowError, EscrowId, Role};
 
 oathburn_oath::variants! {
-    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder StoreOlder CheckpointUnreadable CheckpointForged BackupIo BackupExists BackupUnreadable BackupForOthers BackupUnsound PinUnreadable PinIo StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady SshKeyUnsupported
+    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder StoreOlder CheckpointUnreadable CheckpointForged BackupIo BackupExists BackupUnreadable BackupForOthers BackupUnsound PinUnreadable PinIo StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous BatchUnknown BatchAmbiguous BatchEnded LineTaken WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady SshKeyUnsupported
 }
 
 impl EscrowError {
@@ -17,6 +17,7 @@ impl EscrowError {
         let backup = || PathBuf::from("/mnt/escrow.age");
         let source = || io::Error::from(io::ErrorKind::PermissionDenied);
         let entry = EntryId::from_slice(&[0x01; 16]).expect("16 bytes");
+        let batch = BatchId::from_slice(&[0x04; 16]).expect("16 bytes");
         let escrow = EscrowId::from_slice(&[0x02; 16]).expect("16 bytes");
         let found = EscrowId::from_slice(&[0x03; 16]).expect("16 bytes");
         vec![
@@ -72,6 +73,10 @@ impl EscrowError {
             Self::SealDiffers { entry, column: "serial" },
             Self::EntryUnknown { text: "0190".into() },
             Self::EntryAmbiguous { text: "0190".into() },
+            Self::BatchUnknown { text: "0190".into() },
+            Self::BatchAmbiguous { text: "0190".into() },
+            Self::BatchEnded { batch, state: "cancelled".into() },
+            Self::LineTaken { batch, line: 7 },
             Self::WrongState { entry, state: EntryState::Retired, wanted: EntryState::Unknown },
             Self::NotOnToken { entry, state: EntryState::Reserved },
             Self::FactRefused { what: "the reason".into() },

@@ -3,15 +3,16 @@
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params, params_from_iter};
 
+use super::batches;
 use super::fault::Fault;
 use super::query::{self, Query};
 use crate::annotation::AnnotationRow;
 use crate::seal::SealRow;
 use crate::store::{
-    ChainHead, EntryRow, EventRow, HeaderRow, RosterRow, Touch, TouchEvent, TouchKey, TouchRow, View, WrapRow,
-    WriterRow,
+    BatchRow, ChainHead, EntryRow, EventRow, HeaderRow, HolderRow, LineRow, RosterRow, Touch, TouchEvent, TouchKey,
+    TouchRow, View, WrapRow, WriterRow,
 };
-use crate::{EntryId, EscrowError, EventFilter, Filter, Stats, WriterId};
+use crate::{EntryId, EscrowError, EventFilter, Filter, LineCounts, Stats, WriterId};
 
 /// The store inside a transaction.
 pub(super) struct SqliteView<'a> {
@@ -22,7 +23,7 @@ pub(super) struct SqliteView<'a> {
 const ENTRY_COLUMNS: &str = "id, family, serial, slot, algorithm, digits, time_step, origin, batch, format, session, \
     nonce, ciphertext, tag_key, tag, reserved_at, state, model, upn, issuer, programmed_at, verified_at, \
     drift_seconds, drift_at, revision, note, purchase_order, tags, exported_at, export_format, activated_at, \
-    counter";
+    counter, line";
 const EVENT_SELECT: &str = "SELECT e.writer, w.key, e.sequence, e.previous, e.roster, e.time, e.uid, e.host, \
     e.operator, e.kind, e.facts, e.reason, e.hash, e.signature FROM events e LEFT JOIN writers w ON w.id = e.writer";
 const SESSION_SELECT: &str = "SELECT s.id, s.roster, s.created_at, s.wrap, w.key, s.sequence, s.writer \
@@ -33,7 +34,7 @@ pub(super) fn text(row: &Row<'_>, index: usize) -> rusqlite::Result<String> {
     Ok(maybe_text(row, index)?.unwrap_or_default())
 }
 
-fn maybe_text(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<String>> {
+pub(super) fn maybe_text(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<String>> {
     match row.get_ref(index)? {
         ValueRef::Null => Ok(None),
         ValueRef::Text(bytes) => Ok(Some(String::from_utf8_lossy(bytes).into_owned())),
@@ -102,6 +103,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
         revision: row.get(24)?,
         annotations: annotations(row, 25)?,
         counter: row.get(31)?,
+        line: row.get(32)?,
     })
 }
 
@@ -388,6 +390,57 @@ impl View for SqliteView<'_> {
 
     fn image(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), EscrowError>) -> Result<(), EscrowError> {
         super::image::image(self.connection, self.fault, take)
+    }
+
+    fn batches(&self) -> Result<Vec<BatchRow>, EscrowError> {
+        self.list(&format!("{} ORDER BY b.id", batches::BATCH_SELECT), [], batches::batch)
+    }
+
+    fn batch(&self, id: &[u8]) -> Result<Option<BatchRow>, EscrowError> {
+        self.one(&format!("{} WHERE b.id = ?1", batches::BATCH_SELECT), [id], batches::batch)
+    }
+
+    fn lines(&self, batch: &[u8], after: i64, limit: usize) -> Result<Vec<LineRow>, EscrowError> {
+        let sql = format!("{} WHERE batch = ?1 AND line > ?2 ORDER BY line LIMIT ?3", batches::LINE_SELECT);
+        self.list(&sql, params![batch, after, rows(limit)], batches::line)
+    }
+
+    fn line(&self, batch: &[u8], line: i64) -> Result<Option<LineRow>, EscrowError> {
+        let sql = format!("{} WHERE batch = ?1 AND line = ?2", batches::LINE_SELECT);
+        self.one(&sql, params![batch, line], batches::line)
+    }
+
+    fn lines_failed(&self, batch: &[u8]) -> Result<Vec<LineRow>, EscrowError> {
+        let sql = format!("{} WHERE batch = ?1 AND error IS NOT NULL ORDER BY line", batches::LINE_SELECT);
+        self.list(&sql, [batch], batches::line)
+    }
+
+    fn line_counts(&self, batch: &[u8]) -> Result<LineCounts, EscrowError> {
+        batches::counts(self.connection, batch).map_err(|error| self.fault.of(error))
+    }
+
+    fn line_entries(&self, batch: &[u8], line: i64) -> Result<Vec<EntryRow>, EscrowError> {
+        let sql = format!("SELECT {ENTRY_COLUMNS} FROM entries WHERE batch = ?1 AND line = ?2 ORDER BY id");
+        self.list(&sql, params![batch, line], entry)
+    }
+
+    fn seeds_left(&self, batch: &[u8]) -> Result<Vec<Vec<u8>>, EscrowError> {
+        self.list(
+            "SELECT l.seed FROM batch_lines l JOIN entries e ON e.id = l.seed
+             WHERE l.batch = ?1 AND e.state IN ('reserved', 'unknown') ORDER BY l.line",
+            [batch],
+            |row| row.get(0),
+        )
+    }
+
+    fn batches_of_lines(&self) -> Result<Vec<Vec<u8>>, EscrowError> {
+        self.list("SELECT DISTINCT batch FROM batch_lines ORDER BY batch", [], |row| row.get(0))
+    }
+
+    fn lease_of(&self, batch: &[u8], line: i64) -> Result<Option<(HolderRow, i64)>, EscrowError> {
+        let sql = "SELECT station, host, boot, namespace, pid, started, expires_at FROM leases
+            WHERE batch = ?1 AND line = ?2";
+        self.one(sql, params![batch, line], |row| Ok((batches::holder(row)?, row.get(6)?)))
     }
 
     fn structure(&self) -> Result<Vec<String>, EscrowError> {

@@ -3,6 +3,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::batches;
 use crate::store::{Commit, EntryRow, EventRow, WrapRow};
 
 /// Writes everything; parents before children.
@@ -58,6 +59,7 @@ pub(super) fn write(connection: &Connection, commit: &Commit) -> rusqlite::Resul
     for id in &commit.dropped_keys {
         connection.execute("DELETE FROM duplicate_keys WHERE id = ?1", [number(id)])?;
     }
+    batches::write(connection, commit, writer_number)?;
     for event in &commit.events {
         write_event(connection, event)?;
     }
@@ -121,9 +123,9 @@ fn insert_entry(connection: &Connection, entry: &EntryRow) -> rusqlite::Result<(
             "INSERT INTO entries (id, family, serial, slot, algorithm, digits, time_step, origin, batch, format,
                 session, nonce, ciphertext, tag_key, tag, reserved_at, state, model, upn, issuer, programmed_at,
                 verified_at, drift_seconds, drift_at, revision, note, purchase_order, tags, exported_at,
-                export_format, activated_at, counter)
+                export_format, activated_at, counter, line)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-                ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)",
+                ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)",
         )?
         .execute(params![
             entry.id,
@@ -158,6 +160,7 @@ fn insert_entry(connection: &Connection, entry: &EntryRow) -> rusqlite::Result<(
             entry.annotations.export_format,
             entry.annotations.activated_at,
             entry.counter,
+            entry.line,
         ])?;
     Ok(())
 }

@@ -96,3 +96,33 @@ pub(crate) fn reserve(escrow: &Escrow, serial: &str, seed: &[u8]) -> EntryId {
     let record = record(serial, seed);
     escrow.reserve(&Reservation { record: &record, origin: Origin::Given, batch: None }).unwrap()
 }
+
+/// A line for whichever token comes.
+pub(crate) fn new_line(upn: &str) -> NewLine {
+    NewLine {
+        upn: Some(upn.into()),
+        serial: None,
+        issuer: None,
+        label: None,
+        params: TotpParams::default(),
+        seed: None,
+    }
+}
+
+/// Takes a line for a token, and burns it as far as the escrow knows.
+pub(crate) fn burn_line(escrow: &Escrow, batch: BatchId, serial: &str, seed: &[u8]) -> EntryId {
+    let lease = lease(escrow, batch, serial);
+    let mut record = record(serial, seed);
+    record.upn.clone_from(&lease.line.upn);
+    let entry = escrow.reserve_line(&lease, &record, Origin::Generated).unwrap();
+    escrow.mark_programmed(entry, &Programmed { drift_seconds: Some(0), ..Programmed::default() }).unwrap();
+    escrow.release(&lease).unwrap();
+    entry
+}
+
+/// The line that a token gets.
+pub(crate) fn lease(escrow: &Escrow, batch: BatchId, serial: &str) -> Lease {
+    let claim = escrow.claim(batch, &identity(serial).serial, None, &std::collections::HashSet::new()).unwrap();
+    let Claim::Leased(lease) = claim else { panic!("{claim:?}") };
+    *lease
+}

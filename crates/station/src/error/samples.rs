@@ -1,13 +1,13 @@
 //! One value of every variant, for the page of all errors and for the tests.
 
-use oathburn_escrow::{EntryId, EscrowError};
+use oathburn_escrow::{BatchId, EntryId, EscrowError, LineState};
 use oathburn_oath::{OathError, SerialNumber};
 use oathburn_token::{ForeignCard, TokenError, TransportError};
 
 use crate::StationError;
 
 oathburn_oath::variants! {
-    StationError: Token Burn NotMarkedUnknown NotMarkedProgrammed Escrow Seed Foreign OtherToken Live NotEscrowed Unfinished DuplicateSeed OfficerNeeded
+    StationError: Token Burn NotMarkedUnknown NotMarkedProgrammed Escrow Seed Foreign OtherToken Live NotEscrowed Unfinished DuplicateSeed DoneInBatch OtherBatch NoLine LineBusy LineEnded SetAside CodeDiffers OfficerNeeded
 }
 
 impl StationError {
@@ -16,6 +16,7 @@ impl StationError {
     pub fn samples() -> Vec<Self> {
         let serial = || SerialNumber::new("8659622000001").expect("a literal of digits");
         let other = || SerialNumber::new("8659622000002").expect("a literal of digits");
+        let batch = BatchId::from_slice(&[0x04; 16]).expect("16 bytes");
         let entry = EntryId::from_slice(&[0x01; 16]).expect("16 bytes");
         let wire = || TokenError::Wire { command: "GET INFO", source: TransportError::Removed };
         let escrow = || EscrowError::StoreBusy { store: "/srv/escrow.db".into() };
@@ -35,6 +36,13 @@ impl StationError {
             Self::NotEscrowed { serial: serial() },
             Self::Unfinished { serial: serial(), entry },
             Self::DuplicateSeed { serial: serial(), entry },
+            Self::DoneInBatch { serial: serial(), line: 7 },
+            Self::OtherBatch { serial: serial(), batch, line: 7 },
+            Self::NoLine { serial: serial() },
+            Self::LineBusy { serial: serial(), line: 7 },
+            Self::LineEnded { serial: serial(), line: 7, state: LineState::Failed },
+            Self::SetAside { serial: serial() },
+            Self::CodeDiffers { serial: serial(), entry },
             Self::OfficerNeeded,
         ]
     }

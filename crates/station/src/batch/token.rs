@@ -1,0 +1,412 @@
+//! One token on a reader: whose line it gets, and what becomes of it.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use oathburn_escrow::{Claim, Disclosure, Entry, EntryId, EntryState, EscrowError, Facts, Lease, LineState, Purpose};
+use oathburn_oath::{Drift, Remedy, SerialNumber, Slot, TokenIdentity, Window};
+use oathburn_token::{Permits, TokenError, Transport, TransportError};
+
+use super::run::{BatchEnd, Shared, lock};
+use super::{BatchEvent, DoneLine};
+use crate::{BurnOrder, Burned, Event, Identified, SeedSource, StationError};
+
+/// How often a token may fail after something was written to it, or be refused by itself, before its line is given up.
+const ATTEMPTS: u32 = 4;
+/// How often a code may be typed.
+const TRIES: u32 = 3;
+/// How many steps a displayed code may be off.
+const WINDOW: u32 = 20;
+
+/// What comes after a conversation.
+pub(super) enum Next {
+    /// The token has to be taken off.
+    TakeOff,
+    /// Its code is to be compared.
+    Compare(Box<Done>),
+}
+
+/// A line whose token was programmed.
+pub(super) struct Done {
+    lease: Lease,
+    burned: Burned,
+}
+
+/// What a broken burn means for its line.
+enum Verdict {
+    /// The line can never be burned like this: the next one may.
+    LineFails,
+    /// The token is not tried again.
+    TokenFails,
+    /// The token can be laid on again.
+    Again,
+    /// The token gets no line.
+    Refuse,
+    /// Nothing can be burned any more.
+    Stop,
+}
+
+impl Shared<'_> {
+    pub(super) fn token(&self, reader: usize, transport: &mut dyn Transport) -> Next {
+        let station = &self.run.station;
+        let token = match Identified::read(transport, station.models, station.clock) {
+            Ok(token) => token,
+            Err(error @ StationError::Foreign { .. }) => return self.refuse(reader, None, &error),
+            Err(error) => {
+                self.observer.event(reader, &BatchEvent::Broken { serial: None, line: None, why: &error });
+                return Next::TakeOff;
+            }
+        };
+        self.observer.event(reader, &BatchEvent::Identified(&token));
+        let serial = token.info.serial.clone();
+        let own = match self.examine(&token) {
+            Ok(own) => own,
+            Err(error) if is_fatal(&error) => {
+                self.stop(reader, error);
+                return Next::TakeOff;
+            }
+            Err(error) => return self.refuse(reader, Some(&serial), &error),
+        };
+        let mut skip = HashSet::new();
+        loop {
+            let lease = match self.claim(&serial, own, &skip) {
+                Ok(lease) => lease,
+                Err(error) if is_fatal(&error) => {
+                    self.stop(reader, error);
+                    return Next::TakeOff;
+                }
+                Err(error) => {
+                    self.look();
+                    if self.is_over() {
+                        return Next::TakeOff;
+                    }
+                    return self.refuse(reader, Some(&serial), &error);
+                }
+            };
+            let upn = lease.line.upn.clone();
+            self.observer.event(reader, &BatchEvent::Leased { line: lease.line.number, upn: upn.as_deref() });
+            let fresh = RefCell::new(None);
+            let burned = self.burn(reader, transport, token.clone(), &lease, &fresh);
+            // A lease that cannot be given back is one of this process, and dies with it.
+            let _ = station.escrow.release(&lease);
+            match burned {
+                Ok(burned) => return self.done(reader, lease, burned),
+                Err(error) => match self.settle(reader, &serial, &lease, error, fresh.into_inner()) {
+                    Verdict::LineFails if lease.line.serial.is_none() && own.is_none() => {
+                        skip.insert(lease.line.number);
+                    }
+                    _ => return Next::TakeOff,
+                },
+            }
+        }
+    }
+
+    fn refuse(&self, reader: usize, serial: Option<&SerialNumber>, why: &StationError) -> Next {
+        self.observer.event(reader, &BatchEvent::Refused { serial, why });
+        Next::TakeOff
+    }
+
+    /// Whether the token may be burned at all; says the line of its unfinished burn.
+    fn examine(&self, token: &Identified) -> Result<Option<u32>, StationError> {
+        let run = self.run;
+        let serial = &token.info.serial;
+        match &token.model {
+            Some(model) if !model.programmable => {
+                let error = TokenError::NotProgrammable { model: model.name.clone(), serial: serial.clone() };
+                return Err(error.into());
+            }
+            None if !run.options.unlisted_model => {
+                return Err(TokenError::UnlistedModel { serial: serial.clone() }.into());
+            }
+            _ => {}
+        }
+        let (family, slot) = (token.info.family.clone(), Slot::SINGLE);
+        let entries = run.station.escrow.current(&TokenIdentity { family, serial: serial.clone(), slot })?;
+        let in_force = || entries.iter().filter(|entry| entry.state.is_live());
+        let ours = |entry: &&Entry| entry.batch == Some(run.batch);
+        let unfinished = in_force().find(|entry| entry.state.is_unfinished());
+        if let Some(done) = in_force().filter(ours).find(|entry| entry.state.is_finished())
+            && let (Some(line), None) = (done.line, unfinished)
+        {
+            return Err(StationError::DoneInBatch { serial: serial.clone(), line });
+        }
+        if lock(&self.aside).contains(serial) {
+            return Err(StationError::SetAside { serial: serial.clone() });
+        }
+        if let Some(entry) = unfinished {
+            return match (entry.batch, entry.line) {
+                (Some(batch), Some(line)) if batch == run.batch => Ok(Some(line)),
+                (Some(batch), Some(line)) if self.is_running(batch) => {
+                    Err(StationError::OtherBatch { serial: serial.clone(), batch, line })
+                }
+                _ => Ok(None),
+            };
+        }
+        match in_force().find(|entry| entry.state.is_finished()) {
+            Some(entry) if !run.options.replace => Err(StationError::Live { serial: serial.clone(), entry: entry.id }),
+            _ => Ok(None),
+        }
+    }
+
+    fn is_running(&self, batch: oathburn_escrow::BatchId) -> bool {
+        let state = self.run.station.escrow.batch_state(batch);
+        // A batch that cannot be looked up may be running.
+        state.is_ok_and(|state| state == oathburn_escrow::BatchState::Running)
+    }
+
+    fn claim(&self, serial: &SerialNumber, own: Option<u32>, skip: &HashSet<u32>) -> Result<Lease, StationError> {
+        let serial = serial.clone();
+        match self.run.station.escrow.claim(self.run.batch, &serial, own, skip)? {
+            Claim::Leased(lease) => Ok(*lease),
+            Claim::Busy { line } => Err(StationError::LineBusy { serial, line }),
+            Claim::Ended { line, state: LineState::Done } => Err(StationError::DoneInBatch { serial, line }),
+            Claim::Ended { line, state } => Err(StationError::LineEnded { serial, line, state }),
+            Claim::Nothing => Err(StationError::NoLine { serial }),
+        }
+    }
+
+    fn burn(
+        &self,
+        reader: usize,
+        transport: &mut dyn Transport,
+        token: Identified,
+        lease: &Lease,
+        fresh: &RefCell<Option<EntryId>>,
+    ) -> Result<Burned, StationError> {
+        let (run, line) = (self.run, &lease.line);
+        let order = BurnOrder {
+            display_timeout: run.options.display_timeout,
+            serial: Some(token.info.serial.clone()),
+            upn: line.upn.clone(),
+            issuer: line.issuer.clone(),
+            permits: Permits {
+                overwrite_seed: run.options.replace,
+                unlisted_model: run.options.unlisted_model,
+                ..Permits::default()
+            },
+            ..BurnOrder::new(self.seed(lease)?, line.params)
+        };
+        run.station.burn_line(transport, token, &order, lease, &|event| {
+            if let Event::Reserved { entry } = event {
+                fresh.replace(Some(*entry));
+            }
+            self.observer.event(reader, &BatchEvent::Step(event));
+        })
+    }
+
+    /// The prescribed seed, at hand or from the escrow; else a new one.
+    fn seed(&self, lease: &Lease) -> Result<SeedSource, StationError> {
+        let (run, line) = (self.run, &lease.line);
+        if let Some(seed) = run.prescribed.get(&line.number) {
+            return Ok(SeedSource::Given(seed.clone()));
+        }
+        if let Some(id) = line.seed {
+            let officer = run.station.officer.ok_or(StationError::OfficerNeeded)?;
+            let entry = run.station.escrow.entry(&id.to_string())?;
+            let record = officer.opener()?.open(&entry, &Disclosure::new(Purpose::Burn))?;
+            return Ok(SeedSource::Given(record.seed));
+        }
+        let usual = if line.params.algorithm == oathburn_oath::Algorithm::Sha1 { 20 } else { 32 };
+        Ok(SeedSource::Generate { len: run.options.seed_len.unwrap_or(usual) })
+    }
+
+    fn done(&self, reader: usize, lease: Lease, burned: Burned) -> Next {
+        lock(&self.attempts).remove(&burned.info.serial);
+        let done = Done { lease, burned };
+        if self.run.options.verify {
+            return Next::Compare(Box::new(done));
+        }
+        self.tell_done(reader, &done);
+        Next::TakeOff
+    }
+
+    fn tell_done(&self, reader: usize, done: &Done) {
+        let (line, burned) = (&done.lease.line, &done.burned);
+        let counts = {
+            let mut counts = lock(&self.counts);
+            let from = if line.state == LineState::Reserved { &mut counts.reserved } else { &mut counts.open };
+            *from = from.saturating_sub(1);
+            counts.done += 1;
+            *counts
+        };
+        let told = DoneLine {
+            line: line.number,
+            upn: line.upn.as_deref(),
+            issuer: line.issuer.as_deref(),
+            label: line.label.as_deref(),
+            serial: &burned.info.serial,
+            model: burned.model.as_ref().map(|model| model.name.as_str()),
+            entry: burned.entry,
+            drift_seconds: burned.drift.map(Drift::seconds),
+            counts,
+        };
+        self.observer.event(reader, &BatchEvent::Done(&told));
+        if counts.left() == 0 {
+            self.look();
+        }
+    }
+
+    /// Asks for the code on the display, a few times.
+    pub(super) fn compare(&self, reader: usize, done: &Done) {
+        let (station, burned) = (&self.run.station, &done.burned);
+        let serial = &burned.info.serial;
+        let entry = match station.escrow.entry(&burned.entry.to_string()) {
+            Ok(entry) => entry,
+            Err(error) => return self.stop(reader, error.into()),
+        };
+        for try_number in 1..=TRIES {
+            let Some(code) = self.observer.ask_code(reader, serial, try_number) else {
+                self.observer.event(reader, &BatchEvent::Compared { drift_steps: None });
+                return self.tell_done(reader, done);
+            };
+            let now = station.clock.now();
+            match station.compare(&entry, &burned.totp, code.trim(), now, Window::around(WINDOW)) {
+                Ok(found) if found.drift_steps.is_some() => {
+                    self.observer.event(reader, &BatchEvent::Compared { drift_steps: found.drift_steps });
+                    return self.tell_done(reader, done);
+                }
+                Ok(_) => {}
+                Err(error) => return self.stop(reader, error),
+            }
+        }
+        let error = StationError::CodeDiffers { serial: serial.clone(), entry: entry.id };
+        let noted = station.escrow.mark_unknown(entry.id, Facts::new().with("error", error.code()));
+        match noted {
+            Ok(()) => self.fail_line(reader, serial, &done.lease, &error),
+            Err(error) => self.stop(reader, error.into()),
+        }
+    }
+
+    fn fail_line(&self, reader: usize, serial: &SerialNumber, lease: &Lease, why: &dyn Remedy) {
+        let line = &lease.line;
+        let escrow = self.run.station.escrow;
+        match escrow.fail_line(self.run.batch, line.number, &format!("{}: {why}", why.code())) {
+            Ok(()) => {
+                let mut counts = lock(&self.counts);
+                let from = if line.state == LineState::Reserved { &mut counts.reserved } else { &mut counts.open };
+                *from = from.saturating_sub(1);
+                counts.failed += 1;
+                let left = counts.left();
+                drop(counts);
+                let upn = line.upn.as_deref();
+                self.observer.event(reader, &BatchEvent::LineFailed { line: line.number, upn, serial, why });
+                if left == 0 {
+                    self.look();
+                }
+            }
+            Err(EscrowError::BatchEnded { .. }) => self.look(),
+            Err(error) => self.stop(reader, error.into()),
+        }
+    }
+
+    /// Says what becomes of a line whose burn broke, and of the token.
+    fn settle(
+        &self,
+        reader: usize,
+        serial: &SerialNumber,
+        lease: &Lease,
+        error: StationError,
+        fresh: Option<EntryId>,
+    ) -> Verdict {
+        let verdict = verdict(&error);
+        if let Verdict::Stop = verdict {
+            match &error {
+                StationError::Escrow(EscrowError::BatchEnded { .. }) => {
+                    self.look();
+                    self.end(BatchEnd::Cancelled);
+                }
+                _ => self.stop(reader, error),
+            }
+            return verdict;
+        }
+        let written = after_write(&error);
+        if let (Some(entry), false) = (fresh, written) {
+            // Nothing was written: the line is free for any token. If this cannot be noted, it waits for this one.
+            let _ = self.run.station.escrow.supersede(entry, Some("nothing was written to the token"));
+        }
+        let mut counts = 1;
+        if written || !is_wire(&error) {
+            let mut attempts = lock(&self.attempts);
+            let failed = attempts.entry(serial.clone()).or_default();
+            *failed += 1;
+            counts = *failed;
+        }
+        let gives_up = matches!(verdict, Verdict::TokenFails) || counts >= ATTEMPTS;
+        let bound = lease.line.serial.is_some() || written || waits(serial, lease);
+        match verdict {
+            Verdict::LineFails => self.fail_line(reader, serial, lease, &error),
+            Verdict::Refuse => self.observer.event(reader, &BatchEvent::Refused { serial: Some(serial), why: &error }),
+            _ if gives_up => {
+                lock(&self.aside).insert(serial.clone());
+                if bound {
+                    self.fail_line(reader, serial, lease, &error);
+                } else {
+                    self.observer.event(reader, &BatchEvent::Refused { serial: Some(serial), why: &error });
+                }
+            }
+            _ => {
+                let line = Some(lease.line.number).filter(|_| bound);
+                self.observer.event(reader, &BatchEvent::Broken { serial: Some(serial), line, why: &error });
+            }
+        }
+        verdict
+    }
+}
+
+/// Whether the line waits for this token, for a burn that was begun before.
+fn waits(serial: &SerialNumber, lease: &Lease) -> bool {
+    let begun = lease.line.entry.as_ref().filter(|entry| entry.state.is_unfinished());
+    begun.is_some_and(|entry| entry.identity.serial == *serial && entry.state != EntryState::Superseded)
+}
+
+fn token_error(error: &StationError) -> Option<&TokenError> {
+    match error {
+        StationError::Token(source) | StationError::Burn { source, .. } => Some(source),
+        _ => None,
+    }
+}
+
+fn after_write(error: &StationError) -> bool {
+    token_error(error).is_some_and(TokenError::after_write)
+}
+
+fn is_wire(error: &StationError) -> bool {
+    matches!(token_error(error).map(TokenError::cause), Some(TokenError::Wire { .. }))
+}
+
+/// Whether nothing can be burned any more.
+fn is_fatal(error: &StationError) -> bool {
+    matches!(verdict(error), Verdict::Stop)
+}
+
+fn verdict(error: &StationError) -> Verdict {
+    match error {
+        StationError::Token(source) | StationError::Burn { source, .. } => token_verdict(source.cause()),
+        // Another process was faster, or holds the store: nothing was written.
+        StationError::Escrow(EscrowError::LineTaken { .. } | EscrowError::StoreBusy { .. }) => Verdict::Again,
+        StationError::DuplicateSeed { .. } => Verdict::LineFails,
+        StationError::NotMarkedUnknown { .. }
+        | StationError::NotMarkedProgrammed { .. }
+        | StationError::Escrow(_)
+        | StationError::Seed(_)
+        | StationError::OfficerNeeded => Verdict::Stop,
+        _ => Verdict::Refuse,
+    }
+}
+
+fn token_verdict(error: &TokenError) -> Verdict {
+    match error {
+        TokenError::Wire { source: TransportError::TooLong { .. }, .. }
+        | TokenError::Algorithm { .. }
+        | TokenError::Digits { .. }
+        | TokenError::TimeStep { .. }
+        | TokenError::NoSuchSlot { .. }
+        | TokenError::SeedTooLong { .. }
+        | TokenError::SeedAllZero => Verdict::LineFails,
+        // Older tokens count failures and lock for good: nobody tries again with a light heart.
+        TokenError::WrongKey { .. } => Verdict::TokenFails,
+        TokenError::UnlistedModel { .. } | TokenError::NotProgrammable { .. } => Verdict::Refuse,
+        TokenError::TimeOutOfRange { .. } | TokenError::OtherTimeNotPermitted => Verdict::Stop,
+        _ => Verdict::Again,
+    }
+}

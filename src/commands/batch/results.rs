@@ -1,0 +1,102 @@
+//! What became of the lines, as CSV: `batch results`, and `--results` at the end of a run.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use oathburn_escrow::{BatchId, Escrow, Line, LineState};
+use serde_json::json;
+
+use crate::commands::Result;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Outcome, rfc3339};
+
+/// Write what became of the lines of a batch, as CSV
+///
+/// The columns are line, upn, serial, model, state, time, drift, error: one row for each line, in order. It can be written
+/// at any time, also while the batch runs.
+#[derive(Args, Debug)]
+pub(crate) struct Results {
+    /// The batch, or the beginning of its id [default: the only one that is running, or the newest]
+    batch: Option<String>,
+    /// The file (`-`: stdout)
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    out: PathBuf,
+}
+
+impl Results {
+    pub(crate) fn run(self, context: &Context) -> Result {
+        let escrow = context.escrow()?;
+        let batch = super::status::chosen(&escrow, self.batch.as_deref())?;
+        let (file, rows) = csv(&escrow, batch.id)?;
+        let json = json!({ "batch": batch.id.to_string(), "rows": rows, "file": self.out.display().to_string() });
+        if self.out == Path::new("-") {
+            let text = String::from_utf8(file).map_err(|_| unwritten(&self.out, &io::ErrorKind::InvalidData.into()))?;
+            return Ok(Outcome::new(json, text));
+        }
+        write_file(&self.out, &file)?;
+        Ok(Outcome::new(json, format!("{rows} lines written to {}\n", self.out.display())))
+    }
+}
+
+/// The table, and how many rows it has below its header.
+pub(super) fn csv(escrow: &Escrow, batch: BatchId) -> std::result::Result<(Vec<u8>, u64), Failure> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut written = writer.write_record(["line", "upn", "serial", "model", "state", "time", "drift", "error"]);
+    let mut rows = 0;
+    escrow.each_line(batch, |line| {
+        rows += 1;
+        if written.is_ok() {
+            written = writer.write_record(record(&line));
+        }
+    })?;
+    let failed =
+        |error: String| Failure::new(Exit::Bug, "results", format!("failed to write the results: {error}"), "");
+    written.map_err(|error| failed(error.to_string()))?;
+    writer.into_inner().map(|file| (file, rows)).map_err(|error| failed(error.to_string()))
+}
+
+fn record(line: &Line) -> [String; 8] {
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    let entry = line.entry.as_ref();
+    let serial = entry.map(|entry| &entry.identity.serial).or(line.serial.as_ref());
+    let (failure, failed_at) = line.failure.as_ref().filter(|_| line.state == LineState::Failed).cloned().unzip();
+    let time = failed_at.or(entry.map(|entry| entry.programmed_at.unwrap_or(entry.reserved_at)));
+    let drift = entry.filter(|_| line.state == LineState::Done).and_then(|entry| entry.drift_seconds);
+    [
+        line.number.to_string(),
+        text(line.upn.as_deref()),
+        serial.map(ToString::to_string).unwrap_or_default(),
+        text(entry.and_then(|entry| entry.model.as_deref())),
+        line.state.to_string(),
+        time.map(rfc3339).unwrap_or_default(),
+        drift.map(|seconds| seconds.to_string()).unwrap_or_default(),
+        failure.unwrap_or_default(),
+    ]
+}
+
+/// Writes a file whole, or leaves the one that was there.
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> std::result::Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || {
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(format!(".{}.tmp", std::process::id()));
+        let beside = folder.join(name);
+        let mut file = fs::File::create(&beside)?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&beside, path));
+        if written.is_err() {
+            // Half a file is of no use.
+            let _ = fs::remove_file(&beside);
+        }
+        written
+    };
+    write().map_err(|error: io::Error| unwritten(path, &error))
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Failure {
+    let message = format!("failed to write {}: {error}", path.display());
+    Failure::new(Exit::Input, "file-not-written", message, "check the folder's rights and room, and write it again")
+}

@@ -1,0 +1,12 @@
+//! Batches over the real pcscd: nothing lost, nothing burned twice, the count is right to the last row.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crashes;
+mod hands;
+mod lists;
+mod refusals;
+mod runs;
