@@ -265,6 +265,19 @@ fn readers_are_listed_chosen_and_missed() {
 }
 
 #[test]
+fn what_the_reader_knows_of_the_token_is_shown_when_asked_for() {
+    let desk = Desk::new(1);
+    desk.lab().insert(0, &format!("token2-single serial={RESTRICTED}")).unwrap();
+    assert!(desk.json(&["identify"])["atr"].is_null());
+    let json = desk.json(&["identify", "-v"]);
+    // This reader has no radio to tell of, and says so by an error.
+    assert_eq!((&json["atr"], &json["uid"]), (&"3b80800101".into(), &serde_json::Value::Null), "{json}");
+    let log = desk.lab().log(0).unwrap();
+    assert_eq!(log.last().unwrap().0, "ffca000000");
+    assert!(desk.run(&["identify", "-v"]).expect(0).stdout.contains("uid     unknown\n"));
+}
+
+#[test]
 fn a_token_is_waited_for() {
     let desk = Desk::new(1);
     let waiting = desk.command(&["identify", "--wait", "60", "--json", "--reader", "A 00 00"]).spawn().unwrap();

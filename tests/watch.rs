@@ -143,9 +143,15 @@ fn tokens_on_readers_of_libnfc_come_and_go() {
     watch.expect("reader-disconnected", "nfc0", Value::Null);
     desk.lab().chip("nfc0", "plug").unwrap();
     watch.expect("reader-connected", "nfc0", false);
-    // So can one whose chip made libnfc abort.
+    // A chip that makes libnfc abort once has not gone; one that says nothing any more has.
+    desk.lab().command("chip nfc0 log clear").unwrap();
     desk.lab().chip("nfc0", "data bytes=32 cmd=02").unwrap();
+    while !desk.lab().chip_log("nfc0").unwrap().iter().any(|(command, _)| command.starts_with("4a")) {
+        std::thread::yield_now();
+    }
+    desk.lab().chip("nfc0", "mute").unwrap();
     watch.expect("reader-disconnected", "nfc0", Value::Null);
+    desk.lab().chip("nfc0", "clear").unwrap();
     watch.expect("reader-connected", "nfc0", false);
     watch.interrupt();
 }

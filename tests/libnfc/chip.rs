@@ -45,7 +45,7 @@ fn a_fault_of_the_chip_is_not_the_tokens() {
         ("tear-before", "token-removed"),
     ] {
         desk.lab().chip("nfc0", &format!("{fault} cmd=40")).unwrap();
-        let run = desk.run(&["identify", "--json", "--timeout", "0.3"]).expect(3);
+        let run = desk.run(&["identify", "--json", "--timeout", "1"]).expect(3);
         assert_eq!(run.error_code(), error, "{fault}");
         desk.lab().chip("nfc0", "clear").unwrap();
         desk.lab().chip("nfc0", "plug").unwrap();

@@ -20,6 +20,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     step("format", || cargo(&["fmt", "--all", "--check", "--", "--color", color]))?;
     step("lint", || cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"]))?;
     step("programs", || cargo(&["build", "--workspace", "--bins"]))?;
+    step("without libnfc", || {
+        cargo(&["check", "--package", "oathburn", "--bins", "--no-default-features"])?;
+        cargo(&["test", "--package", "oathburn-reader", "--lib", "--no-default-features", "--quiet"])
+    })?;
     step("docs", || {
         done("cargo doc", command(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     })?;

@@ -32,7 +32,7 @@ const MARGIN: Duration = Duration::from_secs(12);
 
 /// How long to wait for another program to let go of the reader. Who lists or watches readers has each for less than
 /// that.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often an empty reader is looked at. The chip has no way to tell by itself.
 const PERIOD: Duration = Duration::from_millis(100);

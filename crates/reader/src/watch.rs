@@ -61,7 +61,7 @@ const SEARCH: Duration = Duration::from_secs(2);
 /// `interrupted` says `true`; it is asked about four times a second.
 ///
 /// PC/SC tells of each change by itself. A reader of libnfc is opened for a moment twice a second; while another
-/// program has it, nothing is reported of it. A service that ends, or comes back, is readers that go and come; it is an
+/// program has it, nothing is reported of it, and one that fails once has not gone. A service that ends, or comes back, is readers that go and come; it is an
 /// error only when it is not there at the beginning and libnfc has no readers either.
 pub fn watch(
     selector: Option<&ReaderSelector>,
@@ -237,10 +237,12 @@ fn follow(outlet: &Outlet<'_>, seen: &mut Vec<(String, Seen)>, mut now: Vec<(Str
 fn watch_libnfc(name: &str, outlet: &Outlet<'_>) {
     let selector = ReaderSelector::libnfc(name);
     let mut seen: Option<Seen> = None;
+    let mut failures = 0;
     while !outlet.is_stopped() {
         let looked = libnfc::Reader::new(name).and_then(|reader| reader.hasty().look());
         match looked {
             Ok((presence, uid)) => {
+                failures = 0;
                 let now = Seen { token: Some(presence != Presence::Empty), mark: mark(uid) };
                 match &seen {
                     None => outlet.tell(&selector, Change::ReaderConnected, now.token),
@@ -263,7 +265,10 @@ fn watch_libnfc(name: &str, outlet: &Outlet<'_>) {
             }
             Err(error) => {
                 debug!(name, %error, "a reader cannot be watched");
-                if seen.take().is_some() {
+                failures += 1;
+                let is_gone = failures > 1 || matches!(error, ReaderError::ReaderMissing { .. });
+                // A chip that stumbles once is no change.
+                if seen.take_if(|_| is_gone).is_some() {
                     outlet.tell(&selector, Change::ReaderDisconnected, None);
                 }
             }
