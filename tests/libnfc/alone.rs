@@ -53,8 +53,11 @@ fn two_readers_burn_at_the_same_time() {
     let burns: Vec<_> =
         selectors.iter().map(|one| desk.spawn(&["burn", "--json", "--timeout", "600", "--reader", one])).collect();
     // Both are in their last command at once; then one of the tokens leaves.
+    let mut burns: std::collections::VecDeque<_> = burns.into();
     for reader in ["nfc0", "nfc1"] {
-        desk.lab().command(&format!("await {reader} at=8")).unwrap();
+        if let Err(error) = desk.lab().command(&format!("await {reader} at=8")) {
+            panic!("{error}: {:#?}", burns.remove(usize::from(reader == "nfc1")).unwrap().finish());
+        }
         desk.lab().remove(reader).unwrap();
         desk.lab().press(reader).unwrap();
     }

@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -46,7 +46,16 @@ pub(crate) struct SqliteStore {
 impl SqliteStore {
     /// Opens a store and brings it to the newest format.
     pub(crate) fn open(path: &Path) -> Result<Self, EscrowError> {
-        Self::open_within(path, PATIENCE)
+        // SQLite does not wait for everything that those do who open a store, or close it as the last, at the same time.
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match Self::open_within(path, PATIENCE) {
+                Err(EscrowError::StoreBusy { .. }) if Instant::now() < end => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                result => return result,
+            }
+        }
     }
 
     fn open_within(path: &Path, patience: Duration) -> Result<Self, EscrowError> {

@@ -30,6 +30,24 @@ fn the_format_is_the_number_of_migrations() {
     assert_eq!(usize::try_from(FORMAT), Ok(MIGRATIONS.len()));
 }
 
+/// Burns on several readers begin like this.
+#[test]
+fn those_who_open_a_new_store_at_the_same_time_all_get_it() {
+    for _ in 0..20 {
+        let (_folder, path) = fresh();
+        let start = std::sync::Barrier::new(8);
+        let open = || {
+            start.wait();
+            SqliteStore::open(&path).map(drop).map_err(|error| error.code())
+        };
+        std::thread::scope(|scope| {
+            for opened in [(); 8].map(|()| scope.spawn(open)) {
+                assert_eq!(opened.join().unwrap(), Ok(()));
+            }
+        });
+    }
+}
+
 #[test]
 fn a_store_appears_whole_and_is_never_overwritten() {
     let (folder, path) = fresh();
