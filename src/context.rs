@@ -15,6 +15,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::cli::Globals;
+use crate::echo::Echo;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::printable;
@@ -69,10 +70,12 @@ impl Context {
         self.interrupts.defer([false, false])
     }
 
-    /// Asks for a passphrase. Ctrl-C comes back as an error, so that the terminal gets its echo back.
+    /// Asks for a passphrase. Ctrl-C comes back as an error, and SIGTERM ends the program, where it may at all: both
+    /// after the terminal got its echo back.
     pub(crate) fn ask_passphrase(&self, question: &str) -> io::Result<SecretString> {
         let [_, terminate] = self.interrupts.at_once();
-        let deferred = self.interrupts.defer([false, terminate]);
+        let deferred = self.interrupts.defer([false, false]);
+        let _echo = if terminate { Some(Echo::keep()?) } else { None };
         let passphrase = prompt::passphrase(question)?;
         if deferred.is_interrupted() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(passphrase) }
     }
@@ -147,6 +150,16 @@ impl Context {
         })
     }
 
+    /// The passphrase in a file, which nobody else should be able to read.
+    pub(crate) fn passphrase_from(&self, file: &Path) -> io::Result<SecretString> {
+        let passphrase = prompt::passphrase_from(file)?;
+        if file != Path::new("-") && prompt::is_exposed(file) {
+            let name = file.display().to_string();
+            self.talk.warn(format_args!("others can read the passphrase in {}: chmod 600 it", printable(&name)));
+        }
+        Ok(passphrase)
+    }
+
     /// Whether the first line of stdin is the passphrase.
     pub(crate) fn reads_passphrase_from_stdin(&self) -> bool {
         self.globals.passphrase_file.as_deref() == Some(Path::new("-"))
@@ -179,7 +192,7 @@ impl Context {
 
     fn passphrase(&self, path: &Path) -> Result<Option<SecretString>, EscrowError> {
         if let Some(file) = &self.globals.passphrase_file {
-            return prompt::passphrase_from(file).map(Some).map_err(|source| EscrowError::KeyFileIo {
+            return self.passphrase_from(file).map(Some).map_err(|source| EscrowError::KeyFileIo {
                 action: "read the passphrase from",
                 path: file.clone(),
                 source,

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod context;
 mod countdown;
+mod echo;
 mod exit;
 mod failure;
 mod host_clock;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use secrecy::SecretString;
@@ -21,6 +22,11 @@ pub(crate) fn passphrase_from(file: &Path) -> io::Result<SecretString> {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its first line is empty"));
     }
     Ok(SecretString::from(line.as_str()))
+}
+
+/// Whether others than its owner can read a file. Pipes are for whoever holds an end of them.
+pub(crate) fn is_exposed(file: &Path) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o077 != 0)
 }
 
 /// Asks on the terminal, without echo.

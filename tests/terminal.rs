@@ -98,6 +98,18 @@ fn an_interrupt_at_a_passphrase_gives_the_echo_back() {
 }
 
 #[test]
+fn the_end_of_the_program_at_a_passphrase_gives_the_echo_back() {
+    let desk = Desk::without_readers();
+    desk.run_with(&["escrow", "init", "--passphrase-file", "-"], "correct horse\n").expect(0);
+    let mut terminal = Terminal::new();
+    let mut program = terminal.command(&desk, &["escrow", "check"]).spawn().unwrap();
+    terminal.wait_for("Passphrase of ");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&program), rustix::process::Signal::TERM).unwrap();
+    assert_eq!(program.wait().unwrap().code(), Some(130));
+    assert!(terminal.echoes(), "the terminal was left without echo");
+}
+
+#[test]
 fn an_interrupt_at_a_passphrase_beside_a_token_leaves_the_token_alone() {
     let desk = Desk::without_escrow(1);
     desk.run_with(&["escrow", "init", "--passphrase-file", "-"], "correct horse\n").expect(0);

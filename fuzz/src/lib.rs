@@ -9,7 +9,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
-use oathburn_escrow::{EscrowError, Officer, StationKey};
+use oathburn_escrow::{Checkpoint, EscrowError, Officer, StationKey};
 use oathburn_formats::{
     Columns, FormatError, KeyUri, MAX_URI_LEN, SeedInput, look, read_seed, read_seed_image, read_users,
 };
@@ -23,6 +23,7 @@ pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("checkpoint", checkpoint),
     ("columns", columns),
     ("exchange", exchange),
     ("identify", identify),
@@ -51,6 +52,19 @@ pub fn columns(data: &[u8]) {
         has_remedy(&error);
         let FormatError::ColumnsFile { line, .. } = error else { panic!("{error}") };
         assert!((1..=text.split('\n').count()).contains(&line), "line {line}");
+    }
+}
+
+/// A checkpoint: what was read is written as the same, and signed.
+pub fn checkpoint(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match Checkpoint::parse(text) {
+        Ok(checkpoint) => assert_eq!(Checkpoint::parse(&checkpoint.to_json()).ok(), Some(checkpoint)),
+        Err(error) => {
+            has_remedy(&error);
+            let known = matches!(error, EscrowError::CheckpointUnreadable { .. } | EscrowError::CheckpointForged);
+            assert!(known, "{error}");
+        }
     }
 }
 
@@ -156,7 +170,10 @@ pub fn key_file(data: &[u8]) {
         assert!(
             matches!(
                 error,
-                EscrowError::NotKeyFile { .. } | EscrowError::KeyFileLocked { .. } | EscrowError::KeyFileIo { .. }
+                EscrowError::NotKeyFile { .. }
+                    | EscrowError::SshKeyUnsupported { .. }
+                    | EscrowError::KeyFileLocked { .. }
+                    | EscrowError::KeyFileIo { .. }
             ),
             "{error}"
         );

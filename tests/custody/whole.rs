@@ -72,6 +72,19 @@ fn a_store_that_went_back_is_refused_until_somebody_decides() {
 }
 
 #[test]
+fn a_passphrase_that_others_can_read_is_told() {
+    let desk = crate::support::Desk::without_readers();
+    let file = desk.home().join("passphrase");
+    fs::write(&file, "correct horse\n").unwrap();
+    let name = file.display().to_string();
+    for (mode, told) in [(0o600, false), (0o640, true), (0o604, true)] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let run = desk.run(&["escrow", "init", "--passphrase-file", &name, "--json"]);
+        assert_eq!(run.stderr.contains("others can read the passphrase"), told, "{mode:o}: {run:?}");
+    }
+}
+
+#[test]
 fn a_broken_models_file_stops_only_what_asks_for_models() {
     let desk = desk();
     fs::create_dir_all(desk.home().join(".config/oathburn")).unwrap();

@@ -234,6 +234,21 @@ fn a_full_disk_stops_a_batch_before_the_token_is_written() {
 }
 
 #[test]
+fn a_full_disk_leaves_no_half_backup_and_no_half_store() {
+    let desk = desk();
+    let script = r#"
+        "$0" escrow backup "$1/good.age" --quiet >/dev/null || exit 97
+        mkdir "$1/disk" && mount -t tmpfs -o size=64k none "$1/disk" || exit 99
+        "$0" escrow backup "$1/disk/backup.age" --json --quiet
+        "$0" escrow restore "$1/good.age" --store "sqlite:$1/disk/escrow.db" --json --quiet
+        [ -z "$(ls "$1/disk")" ] || exit 98
+        "$0" escrow check --json --quiet
+    "#;
+    let Some(run) = in_namespaces(&desk, "-Urm", script) else { return };
+    assert_eq!(outcomes(&run.expect(0)), ["backup-io", "backup-io", "done"]);
+}
+
+#[test]
 fn a_read_only_disk_is_named() {
     let desk = desk();
     let script = r#"

@@ -94,7 +94,7 @@ impl SqliteStore {
         connection
             .execute_batch(
                 "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-                 PRAGMA temp_store = MEMORY;",
+                 PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;",
             )
             .and_then(|()| connection.pragma_update(None, "application_id", APPLICATION_ID))
             .map_err(|error| fault.of(error))?;

@@ -174,6 +174,19 @@ fn another_station_goes_on_with_a_restored_store_when_it_is_told_to() {
 }
 
 #[test]
+fn a_backup_that_cannot_be_noted_is_none() {
+    let home = Home::new();
+    let escrow = home.open();
+    burn(&escrow, "0001", SEED);
+    let other = rusqlite::Connection::open(home.path("escrow.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(escrow.backup(&home.path("backup.age"), None).unwrap_err().code(), "store-busy");
+    assert!(!home.path("backup.age").exists());
+    other.execute_batch("ROLLBACK").unwrap();
+    escrow.backup(&home.path("backup.age"), None).unwrap();
+}
+
+#[test]
 fn a_backup_is_of_one_moment_while_others_write() {
     let home = Home::new();
     let escrow = home.open();

@@ -233,6 +233,24 @@ fn two_processes_write_the_same_chain() {
 }
 
 #[test]
+fn a_clock_that_goes_backwards_breaks_no_chain() {
+    let home = Home::new();
+    let first = reserve(&home.open(), "0001", SEED);
+    let before = home.open_at(UnixTime::new(1));
+    before.mark_programmed(first, &Programmed { drift_seconds: Some(1), ..Programmed::default() }).unwrap();
+    let second = reserve(&before, "0001", b"a later seed");
+    before.mark_programmed(second, &Programmed::default()).unwrap();
+    // What came later counts, whatever its clock says.
+    assert_eq!(home.open().current(&identity("0001")).unwrap()[0].id, second);
+    assert_eq!((entry(&before, first).state, entry(&before, second).state), (S::Superseded, S::Programmed));
+    assert_eq!(entry(&before, second).programmed_at, Some(UnixTime::new(1)));
+    assert_eq!(home.open().check(Some(&home.officer)).unwrap().findings, []);
+    let far = home.open_at(UnixTime::new(u64::MAX));
+    far.retire(second, None).unwrap();
+    assert!(home.open().check(None).unwrap().is_sound());
+}
+
+#[test]
 fn an_escrow_is_made_once() {
     let home = Home::new();
     let id = home.open().id();

@@ -31,7 +31,7 @@ fn stores_of_every_format_are_read() {
         read(&folder);
         formats += 1;
     }
-    assert!(formats >= 2);
+    assert!(formats >= 3);
 }
 
 fn read(fixture: &Path) {

@@ -14,7 +14,6 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Outcome;
-use crate::prompt;
 
 /// Make an officer's file and a new escrow
 ///
@@ -93,7 +92,7 @@ impl IdentityFile {
             ),
         };
         if let Some(file) = &context.globals.passphrase_file {
-            return prompt::passphrase_from(file).map(Some).map_err(failed);
+            return context.passphrase_from(file).map(Some).map_err(failed);
         }
         if !context.talk.can_ask() {
             let message = "a new officer's file needs a passphrase, and nobody is there to type one";
