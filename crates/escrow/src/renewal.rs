@@ -426,3 +426,74 @@ impl Run<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use oathburn_oath::{
+        FamilyId, FixedClock, Remedy, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, TotpParams, UnixTime,
+    };
+
+    use super::*;
+    use crate::{Disclosure, Officer, Origin, Pins, Purpose, Reservation, StationKey, StoreUrl, Writer};
+
+    /// A station has keys to sign, and may be able to write to the database as it likes.
+    #[test]
+    fn a_station_cannot_put_another_seal_in_the_place_of_one() {
+        // Neither by the event that officers sign, nor by one of its own that says what only a sealing can say.
+        for kind in [EventKind::Resealed, EventKind::Assigned] {
+            forge(kind);
+        }
+    }
+
+    fn forge(kind: EventKind) {
+        let folder = tempfile::tempdir().unwrap();
+        let officer = Officer::generate().unwrap();
+        let url = StoreUrl::sqlite(folder.path().join("escrow.db"));
+        let pins = Pins::new(folder.path().join("pins"));
+        let station = || StationKey::load_or_create(&folder.path().join("station.key")).unwrap();
+        let who = Writer { operator: None, uid: 0, host: "desk".into() };
+        let clock = FixedClock(UnixTime::new(1));
+        Escrow::init(&url, &officer, &station(), &pins, &who, &clock).unwrap();
+        let escrow = Escrow::open(&url, station(), &pins, who, Arc::new(clock)).unwrap();
+        let record = |seed: &[u8]| TokenRecord {
+            identity: TokenIdentity {
+                family: FamilyId::new("token2-single").unwrap(),
+                serial: SerialNumber::new("1").unwrap(),
+                slot: Slot::SINGLE,
+            },
+            params: TotpParams::default().into(),
+            seed: Seed::new(seed.to_vec()).unwrap(),
+            model: None,
+            upn: None,
+            issuer: None,
+        };
+        let (burned, other) = (record(b"the seed on the token"), record(b"another one"));
+        let entry = escrow.reserve(&Reservation { record: &burned, origin: Origin::Given, batch: None }).unwrap();
+        let sealer = Sealer::begin(escrow.id(), 1, [officer.public().recipient.as_str()]).unwrap();
+        let sealed = sealer.seal(&entry, &Reservation { record: &other, origin: Origin::Given, batch: None }).unwrap();
+        let session = sealer.row(1);
+        let reseal = Reseal { session: session.id.clone(), sealed, tag_key: 1, tag: [7; 16] };
+        let touch = TouchDraft { entry, digest: None, reseal: Some(reseal), facts: Facts::new() };
+        let wrapping = EventDraft::wrapping(SESSIONS.kind, &session, SESSIONS.domain, &escrow.id());
+        let swap = EventDraft { touched: vec![touch], ..EventDraft::new(kind, Facts::new()) };
+        let draft = |_: &dyn View| {
+            let events = vec![wrapping.clone(), swap.clone()];
+            Ok(Draft { sessions: vec![session.clone()], events, ..Draft::default() })
+        };
+        let trust = escrow.inner.trust();
+        escrow.inner.commit(&trust, escrow.inner.station.keys(), &mut { draft }).unwrap();
+
+        let findings = escrow.check(Some(&officer)).unwrap().findings;
+        let named =
+            |one: &crate::Finding| one.entry == Some(entry) || one.event.is_some_and(|event| event.sequence == 4);
+        assert!(findings.iter().any(named), "{kind}: {findings:?}");
+        assert_eq!(escrow.current(&burned.identity).unwrap_err().code(), "store-damaged", "{kind}");
+        let chosen = escrow.entry(&entry.to_string()).unwrap();
+        let opener = escrow.opener(officer).unwrap();
+        let error = opener.open(&chosen, &Disclosure::new(Purpose::Burn)).unwrap_err();
+        assert_eq!(error.code(), "store-damaged", "{kind}");
+        assert_eq!(escrow.note_verified(entry, Facts::new()).unwrap_err().code(), "store-damaged", "{kind}");
+    }
+}

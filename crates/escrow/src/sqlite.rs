@@ -150,6 +150,8 @@ fn recognise(connection: &Connection, fault: &Fault) -> Result<(), EscrowError> 
     Ok(())
 }
 
+/// How a connection works. Its cache may grow to 32 MiB: what an import of thousands changes fits into it, so that nothing
+/// is written twice.
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(64);
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
@@ -158,7 +160,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     }
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;
-         PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;",
+         PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA cache_size = -32768;",
     )
 }
 

@@ -1,5 +1,6 @@
 //! Beside the pin: the newest event of each writer, and the tokens this user has sealed seeds for.
 
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -84,13 +85,13 @@ pub(crate) struct Written {
 impl Written {
     pub(crate) fn of(commit: &Commit) -> Self {
         let mut written = Self::default();
+        // An import has thousands: they are not looked through for each.
+        let all = commit.new_entries.iter().chain(&commit.changed_entries);
+        let rows: HashMap<&[u8], &EntryRow> = all.map(|row| (row.id.as_slice(), row)).collect();
         for event in &commit.events {
             let Some(writer) = WriterId::from_slice(&event.writer) else { continue };
             written.heads.0.insert(writer, ChainHead { sequence: event.sequence, hash: event.hash.clone() });
-            let find = |id: &[u8]| {
-                let all = commit.new_entries.iter().chain(&commit.changed_entries);
-                all.into_iter().find(|row| row.id == id).cloned()
-            };
+            let find = |id: &[u8]| rows.get(id).map(|row| (*row).clone());
             // Of a large import the newest are enough: all of it is in one file elsewhere.
             let room = MAX_TOKENS.saturating_sub(written.tokens.len()).min(MAX_TOKENS / 50);
             written.tokens.extend(sealed_tokens(event, writer, room, find));
