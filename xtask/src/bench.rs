@@ -2,6 +2,7 @@
 
 mod batch;
 mod codes;
+mod escrow;
 mod formats;
 mod readers;
 
@@ -26,8 +27,8 @@ const OWN_TIME: Duration = Duration::from_millis(5);
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let chosen = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => None,
-        [one @ ("burns" | "batch" | "codes" | "formats")] => Some(one),
-        _ => return Err(Failure::usage("bench takes no arguments, or one of: burns, batch, codes, formats")),
+        [one @ ("burns" | "batch" | "codes" | "escrow" | "formats")] => Some(one),
+        _ => return Err(Failure::usage("bench takes no arguments, or one of: burns, batch, codes, escrow, formats")),
     };
     let wants = |name: &str| chosen.is_none_or(|chosen| chosen == name);
     setup::ensure()?;
@@ -42,6 +43,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     if wants("codes") {
         codes::run()?;
     }
+    if wants("escrow") {
+        escrow::run()?;
+    }
     if wants("formats") {
         formats::run()?;
     }
@@ -52,7 +56,7 @@ fn build() -> Result<(), Failure> {
     let programs = ["--package", "oathburn", "--package", "oathburn-emulator", "--bins"];
     let bare = ["--package", "oathburn-reader", "--example", "bare_burn", "--example", "bare_burn_libnfc"];
     let rates = ["--package", "oathburn-oath", "--example", "code_rates"];
-    let fill = ["--package", "oathburn-escrow", "--example", "fill"];
+    let fill = ["--package", "oathburn-escrow", "--example", "fill", "--example", "escrow_rates"];
     for what in [&programs[..], &bare, &rates, &fill] {
         let mut cargo = place::cargo();
         cargo.args(["build", "--quiet", "--release"]).args(what);

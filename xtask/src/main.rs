@@ -43,14 +43,14 @@ const TASKS: &[Task] = &[
     Task { name: "test", arguments: "", about: "set up, then format, lint, docs and every test", run: test::run },
     Task {
         name: "bench",
-        arguments: "[burns|batch|codes|formats]",
+        arguments: "[burns|batch|codes|escrow|formats]",
         about: "our cost beside the bare work, release build",
         run: bench::run,
     },
     Task {
         name: "soak",
-        arguments: "[TOKENS KILLS SEED]",
-        about: "a batch of thousands of tokens, with faults and kills, judged to the last row",
+        arguments: "[batch [TOKENS KILLS SEED]|escrow [KILLS]]",
+        about: "thousands of tokens burned, officers who come and go; kills at random, judged to the last row",
         run: soak::run,
     },
     Task {

@@ -1,7 +1,7 @@
 //! Makes an escrow with many tokens, for measuring.
 //!
-//! `cargo run --release --package oathburn-escrow --example fill -- FOLDER COUNT` puts it into FOLDER, with a plain
-//! officer's file, and prints the seed of the last token in Base32.
+//! `cargo run --release --package oathburn-escrow --example fill -- FOLDER COUNT [SESSIONS]` puts it into FOLDER,
+//! with a plain officer's file, sealed under one session or so many, and prints the seed of the last token in Base32.
 #![expect(clippy::print_stdout, reason = "a program of its own")]
 
 use std::error::Error;
@@ -16,9 +16,10 @@ const CHUNK: usize = 10_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let usage = "arguments: FOLDER COUNT";
+    let usage = "arguments: FOLDER COUNT [SESSIONS]";
     let folder = PathBuf::from(arguments.next().ok_or(usage)?);
     let count: usize = arguments.next().ok_or(usage)?.parse()?;
+    let sessions: Option<usize> = arguments.next().map(|text| text.parse()).transpose()?;
 
     let officer = Officer::generate()?;
     std::fs::create_dir_all(&folder)?;
@@ -27,11 +28,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (url, pins) = (StoreUrl::sqlite(folder.join("escrow.db")), Pins::new(folder.join("pins")));
     let who = Writer { operator: None, uid: 1000, host: "bench".into() };
     Escrow::init(&url, &officer, &station, &pins, &who, &SystemClock)?;
-    let escrow = Escrow::open(&url, station, &pins, who, Arc::new(SystemClock))?;
+    let open = || -> Result<Escrow, Box<dyn Error>> {
+        let station = StationKey::load_or_create(&folder.join("station.key"))?;
+        Ok(Escrow::open(&url, station, &pins, who.clone(), Arc::new(SystemClock))?)
+    };
+    let mut escrow = open()?;
 
+    let chunk = sessions.map_or(CHUNK, |sessions| count.div_ceil(sessions.max(1)).clamp(1, CHUNK));
     let mut last = None;
-    for begin in (0..count).step_by(CHUNK) {
-        let records: Vec<_> = (begin..count.min(begin + CHUNK)).map(record).collect::<Result<_, _>>()?;
+    for begin in (0..count).step_by(chunk) {
+        if sessions.is_some() {
+            // Each time somebody opens it, another session begins.
+            escrow = open()?;
+        }
+        let records: Vec<_> = (begin..count.min(begin + chunk)).map(record).collect::<Result<_, _>>()?;
         let reservation = |record| Reservation { record, origin: Origin::Imported, batch: None };
         escrow.import(&records.iter().map(reservation).collect::<Vec<_>>(), Facts::new())?;
         last = records.into_iter().next_back();

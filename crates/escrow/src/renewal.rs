@@ -472,9 +472,9 @@ mod tests {
         let (burned, other) = (record(b"the seed on the token"), record(b"another one"));
         let entry = escrow.reserve(&Reservation { record: &burned, origin: Origin::Given, batch: None }).unwrap();
         let sealer = Sealer::begin(escrow.id(), 1, [officer.public().recipient.as_str()]).unwrap();
-        let sealed = sealer.seal(&entry, &Reservation { record: &other, origin: Origin::Given, batch: None }).unwrap();
+        let seal = sealer.seal(&entry, &Reservation { record: &other, origin: Origin::Given, batch: None }).unwrap();
         let session = sealer.row(1);
-        let reseal = Reseal { session: session.id.clone(), sealed, tag_key: 1, tag: [7; 16] };
+        let reseal = Reseal { session: session.id.clone(), sealed: seal, tag_key: 1, tag: [7; 16] };
         let touch = TouchDraft { entry, digest: None, reseal: Some(reseal), facts: Facts::new() };
         let wrapping = EventDraft::wrapping(SESSIONS.kind, &session, SESSIONS.domain, &escrow.id());
         let swap = EventDraft { touched: vec![touch], ..EventDraft::new(kind, Facts::new()) };

@@ -13,7 +13,7 @@ use crate::audit::SESSIONS;
 use crate::journal::{Draft, EventDraft};
 use crate::keys::KeyPair;
 use crate::roster::Trust;
-use crate::seal::{self, SealRow};
+use crate::seal::{SealRow, Unsealer};
 use crate::store::{self, View};
 use crate::wrap::{self, Key};
 use crate::{Disclosure, EntryId, EscrowError, EscrowId, Opener};
@@ -173,25 +173,24 @@ fn scan_chunks<T>(
     look: &impl Fn(&Seed, Params) -> Option<T>,
 ) -> Scan<T> {
     let mut scan = Scan::empty();
+    let mut unsealer = Unsealer::new(*escrow);
     loop {
         let next = chunks.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(chunk) = next else { return scan };
         let start = Instant::now();
         let mut opened = Vec::with_capacity(chunk.rows.len());
         for row in &chunk.rows {
-            let bound = (row.id.as_slice(), row.format, row.session.as_slice());
-            let key = chunk.key.as_ref();
-            let seal = key.and_then(|key| seal::unseal(bound, (&row.nonce, &row.ciphertext), escrow, key));
-            match (EntryId::from_slice(&row.id), seal) {
-                (Some(id), Some(seal)) => opened.push((id, seal)),
+            let seed = chunk.key.as_ref().and_then(|key| unsealer.seed(row, key));
+            match (EntryId::from_slice(&row.id), seed) {
+                (Some(id), Some((seed, params))) => opened.push((id, seed, params)),
                 (Some(id), None) => scan.unopened.push(id),
                 // A row without an id is no entry; `check` names it.
                 (None, _) => {}
             }
         }
         let middle = Instant::now();
-        for (id, seal) in &opened {
-            scan.found.extend(look(&seal.seed, seal.params).map(|found| (*id, found)));
+        for (id, seed, params) in &opened {
+            scan.found.extend(look(seed, *params).map(|found| (*id, found)));
         }
         scan.searched += opened.len() as u64;
         // Wiping the seeds belongs to opening them.

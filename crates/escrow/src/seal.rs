@@ -1,6 +1,6 @@
 //! Seals: a seed and the facts that never change, under a session key.
 
-use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::aead::{Aead, AeadInOut, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use oathburn_oath::{
     Algorithm, Digits, FamilyId, HotpParams, Params, Seed, SerialNumber, TimeStep, TokenIdentity, TotpParams,
@@ -117,6 +117,32 @@ pub(crate) fn unseal(
     decode(&Zeroizing::new(plaintext))
 }
 
+/// Opens many seals, one after the other, in one buffer: what was in it is overwritten by the next, and wiped at the end.
+pub(crate) struct Unsealer {
+    escrow: EscrowId,
+    buffer: Zeroizing<Vec<u8>>,
+}
+
+impl Unsealer {
+    pub(crate) fn new(escrow: EscrowId) -> Self {
+        Self { escrow, buffer: Zeroizing::new(Vec::with_capacity(1024)) }
+    }
+
+    /// The seed of a seal, and how its codes are made; `None` as for [`unseal`].
+    pub(crate) fn seed(&mut self, row: &SealRow, key: &Key) -> Option<(Seed, Params)> {
+        if row.format != FORMAT {
+            return None;
+        }
+        let nonce: [u8; 24] = row.nonce.as_slice().try_into().ok()?;
+        let aad = associated_data(row.format, &self.escrow, &row.id, &row.session);
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&row.ciphertext);
+        cipher(key).decrypt_in_place(&XNonce::from(nonce), &aad, &mut *self.buffer).ok()?;
+        let parts = parts(&self.buffer)?;
+        Some((Seed::new(parts.seed.to_vec()).ok()?, parts.params))
+    }
+}
+
 /// Opens the seal of a row and compares what was sealed with the row's columns.
 pub(crate) fn open(row: &EntryRow, entry: EntryId, escrow: &EscrowId, key: &Key) -> Result<Opened, EscrowError> {
     let bound = (row.id.as_slice(), row.format, row.session.as_slice());
@@ -220,6 +246,29 @@ fn encode(seed: &Seed, identity: &TokenIdentity, params: &Params, origin: Origin
 
 /// Reads what [`encode`] wrote; `None` for anything else.
 fn decode(plaintext: &[u8]) -> Option<Opened> {
+    let Parts { seed, texts: [family, serial, slot], params, origin } = parts(plaintext)?;
+    Some(Opened {
+        seed: Seed::new(seed.to_vec()).ok()?,
+        identity: TokenIdentity {
+            family: FamilyId::new(family).ok()?,
+            serial: SerialNumber::new(serial).ok()?,
+            slot: slot.parse().ok()?,
+        },
+        params,
+        origin,
+    })
+}
+
+/// A plaintext, cut up.
+struct Parts<'a> {
+    seed: &'a [u8],
+    /// Family, serial number, slot.
+    texts: [&'a str; 3],
+    params: Params,
+    origin: Origin,
+}
+
+fn parts(plaintext: &[u8]) -> Option<Parts<'_>> {
     let mut rest = plaintext;
     let version = take(&mut rest, 1)?[0];
     let seed_len = usize::from(take(&mut rest, 1)?[0]);
@@ -231,7 +280,7 @@ fn decode(plaintext: &[u8]) -> Option<Opened> {
         let len = usize::from(take(&mut rest, 1)?[0]);
         std::str::from_utf8(take(&mut rest, len)?).ok()
     };
-    let (family, serial, slot) = (text()?, text()?, text()?);
+    let texts = [text()?, text()?, text()?];
     let (&[algorithm, digits], rest) = rest.split_first_chunk()?;
     let (&origin, factor) = rest.split_last()?;
     let algorithm = Algorithm::ALL.into_iter().find(|&one| algorithm_number(one) == algorithm)?;
@@ -247,16 +296,7 @@ fn decode(plaintext: &[u8]) -> Option<Opened> {
         }
         _ => return None,
     };
-    Some(Opened {
-        seed: Seed::new(seed.to_vec()).ok()?,
-        identity: TokenIdentity {
-            family: FamilyId::new(family).ok()?,
-            serial: SerialNumber::new(serial).ok()?,
-            slot: slot.parse().ok()?,
-        },
-        params,
-        origin: Origin::ALL.iter().copied().find(|&one| origin_number(one) == origin)?,
-    })
+    Some(Parts { seed, texts, params, origin: Origin::ALL.iter().copied().find(|&one| origin_number(one) == origin)? })
 }
 
 fn take<'a>(rest: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
