@@ -9,7 +9,7 @@ use oathburn_oath::UnixTime;
 
 use crate::commands::{
     audit, batch, burn, code, doctor, drift, escrow, explain, export, formats, identify, identify_code, readers, seed,
-    sync, verify,
+    sync, unlock, verify,
 };
 use crate::failure::Failure;
 
@@ -108,6 +108,8 @@ pub(crate) enum Command {
     Audit(audit::Audit),
     #[command(subcommand)]
     Seed(seed::Seed),
+    Unlock(unlock::Unlock),
+    Lock(unlock::Lock),
 }
 
 impl Command {
@@ -124,6 +126,8 @@ impl Command {
                 | Self::Escrow(_)
                 | Self::Audit(_)
                 | Self::Seed(_)
+                | Self::Unlock(_)
+                | Self::Lock(_)
         );
         !does_not
     }

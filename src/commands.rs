@@ -18,6 +18,7 @@ pub(crate) mod seed;
 pub(crate) mod select;
 pub(crate) mod source;
 pub(crate) mod sync;
+pub(crate) mod unlock;
 pub(crate) mod verify;
 
 use crate::cli::Command;
@@ -47,5 +48,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result {
         Command::Escrow(command) => command.run(context),
         Command::Audit(command) => command.run(context),
         Command::Seed(command) => command.run(context),
+        Command::Unlock(command) => command.run(context),
+        Command::Lock(command) => command.run(context),
     }
 }

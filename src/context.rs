@@ -1,12 +1,13 @@
 //! Everything a command needs to know about where it runs: options, files, clocks, the officer.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use etcetera::BaseStrategy;
-use oathburn_escrow::{Escrow, EscrowError, Officer, Opener, Pins, StationKey, StoreUrl, Writer};
+use oathburn_escrow::{Agent, Escrow, EscrowError, Officer, Opener, Pins, StationKey, StoreUrl, Writer};
 use oathburn_oath::{Clock, FixedClock, SystemClock, UnixTime};
 use oathburn_station::OpenerSource;
 use oathburn_token::Models;
@@ -29,6 +30,8 @@ pub(crate) struct Context {
     folder: PathBuf,
     /// Where this user's settings lie.
     config: PathBuf,
+    /// Where sockets lie, and only for as long as this user is logged in.
+    runtime: Option<PathBuf>,
     /// What is said on stderr.
     pub(crate) talk: Talk,
     /// Known products.
@@ -51,6 +54,7 @@ impl Context {
         };
         Ok(Self {
             folder: folders.data_dir().join("oathburn"),
+            runtime: folders.runtime_dir().or_else(runtime_dir),
             talk,
             models,
             config,
@@ -165,10 +169,35 @@ impl Context {
         self.globals.passphrase_file.as_deref() == Some(Path::new("-"))
     }
 
+    /// Where the agent answers that keeps the keys of the officer's file unlocked.
+    pub(crate) fn agent_socket(&self) -> Result<PathBuf, Failure> {
+        let Some(runtime) = &self.runtime else {
+            let message = "there is no runtime folder for the agent's socket";
+            return Err(Failure::usage(message, "log in by a way that sets XDG_RUNTIME_DIR, or set it"));
+        };
+        // The file itself, however it is named; a new file in its place is another.
+        let name = match std::fs::metadata(self.identity()) {
+            Ok(metadata) => format!("agent-{:x}-{:x}.sock", metadata.dev(), metadata.ino()),
+            // Whoever reads the file says what is wrong with it.
+            Err(_) => "agent.sock".to_owned(),
+        };
+        Ok(runtime.join("oathburn").join(name))
+    }
+
+    /// The officer whose keys an agent keeps, unless a passphrase was given for this command.
+    fn unlocked(&self) -> Result<Option<Officer>, EscrowError> {
+        let Ok(socket) = self.agent_socket() else { return Ok(None) };
+        if self.globals.passphrase_file.is_some() {
+            return Ok(None);
+        }
+        Ok(Agent::connect(&socket)?.map(Officer::of_agent))
+    }
+
     /// Whether the officer's file can be opened without a question that nobody may answer.
     pub(crate) fn has_officer(&self) -> bool {
+        let asks = || self.globals.passphrase_file.is_some() || self.talk.can_ask();
         match Officer::is_locked(&self.identity()) {
-            Ok(locked) => !locked || self.globals.passphrase_file.is_some() || self.talk.can_ask(),
+            Ok(locked) => !locked || asks() || !matches!(self.unlocked(), Ok(None)),
             Err(EscrowError::KeyFileMissing { .. }) => false,
             // What is wrong with it is said when it is needed: nobody is passed over in silence.
             Err(_) => true,
@@ -186,11 +215,15 @@ impl Context {
         if !Officer::is_locked(&path)? {
             return Officer::load(&path, None);
         }
+        if let Some(officer) = self.unlocked()? {
+            return Ok(officer);
+        }
         let passphrase = self.passphrase(&path)?;
         Officer::load(&path, passphrase.as_ref())
     }
 
-    fn passphrase(&self, path: &Path) -> Result<Option<SecretString>, EscrowError> {
+    /// The passphrase of the officer's file; `None` where nobody can be asked.
+    pub(crate) fn passphrase(&self, path: &Path) -> Result<Option<SecretString>, EscrowError> {
         if let Some(file) = &self.globals.passphrase_file {
             return self.passphrase_from(file).map(Some).map_err(|source| EscrowError::KeyFileIo {
                 action: "read the passphrase from",
@@ -236,6 +269,12 @@ impl OpenerSource for LazyOpener<'_> {
         let opener = self.escrow.opener(self.context.officer()?)?;
         Ok(self.opener.get_or_init(|| opener))
     }
+}
+
+/// The runtime folder where a login manager made one and nobody set `XDG_RUNTIME_DIR`, as in `su` and in `cron`.
+fn runtime_dir() -> Option<PathBuf> {
+    let folder = PathBuf::from(format!("/run/user/{}", rustix::process::getuid().as_raw()));
+    folder.is_dir().then_some(folder)
 }
 
 /// The known products, and those in the user's models file if there is one.

@@ -120,11 +120,7 @@ impl Desk {
 
     /// Runs the program with this text on stdin.
     pub(crate) fn run_with(&self, arguments: &[&str], stdin: &str) -> Run {
-        use std::io::Write;
-        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
-        // A program that fails before it reads closes the pipe: its exit code says more than ours would.
-        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        finished(child.wait_with_output().unwrap())
+        feed(self.command(arguments), stdin)
     }
 
     /// Runs the program and reads the one JSON value it prints.
@@ -211,4 +207,13 @@ pub(crate) fn files(below: &Path) -> Vec<PathBuf> {
         if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
     }
     found
+}
+
+/// Runs a command with this text on stdin.
+pub(crate) fn feed(mut command: Command, stdin: &str) -> Run {
+    use std::io::Write;
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    // A program that fails before it reads closes the pipe: its exit code says more than ours would.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    finished(child.wait_with_output().unwrap())
 }

@@ -106,6 +106,7 @@ pub(crate) fn decrypt(
         File::open(path).map_err(|source| EscrowError::BackupIo { action: "read", path: path.into(), source })?;
     let mut plain = wrap::reader(BufReader::new(file), officer.keys()).map_err(|problem| match problem {
         wrap::Unopened::OtherRecipients => EscrowError::BackupForOthers { path: path.into() },
+        wrap::Unopened::Agent(reason) => EscrowError::AgentGone { reason },
         wrap::Unopened::NotAge => {
             EscrowError::BackupUnreadable { path: path.into(), problem: "it is no age file".into() }
         }

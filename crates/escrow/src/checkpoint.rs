@@ -141,7 +141,7 @@ impl Checkpoint {
             chains: Heads::of(view)?.0.into_iter().map(chain).collect(),
         };
         let signer = officer.keys().writer();
-        let signature = officer.keys().sign(&body.digest(&signer)).to_vec();
+        let signature = officer.keys().sign(&body.digest(&signer))?.to_vec();
         Ok(Self { body, signer, signature })
     }
 }

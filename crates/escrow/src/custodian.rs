@@ -151,7 +151,7 @@ impl Custodian {
         let signed_at = UnixTime::new(time.try_into().unwrap_or(0));
         let members = [next.officers.as_slice(), next.stations.as_slice()];
         let (roster, row) =
-            Roster::sign_closing(escrow, Some(trust.latest()), signed_at, members, closed, self.officer.keys());
+            Roster::sign_closing(escrow, Some(trust.latest()), signed_at, members, closed, self.officer.keys())?;
         let version = row.version;
         let mut draft = Draft { rosters: vec![row], events: vec![roster_signed(&roster)], ..Draft::default() };
         let wrap_to = |key: &wrap::Key| {

@@ -75,7 +75,7 @@ impl Escrow {
         let operator = who.operator.clone().unwrap_or_else(|| format!("uid {}", who.uid));
         let officers = [Member { label: operator, keys: officer.public() }];
         let stations = [Member { label: who.host.clone(), keys: station.public() }];
-        let (roster, row) = Roster::sign(escrow, None, now, &officers, &stations, officer.keys());
+        let (roster, row) = Roster::sign(escrow, None, now, &officers, &stations, officer.keys())?;
         let recipients = officers.iter().chain(&stations).map(|member| member.keys.recipient.as_str());
         let duplicate_key = WrapRow {
             id: 1_i64.to_be_bytes().to_vec(),
@@ -494,7 +494,8 @@ mod tests {
         officers.push(Member { label: "bob".into(), keys: bob.public() });
         let stations = &trust.latest().stations;
         let (roster, row) =
-            Roster::sign(escrow.id(), Some(trust.latest()), UnixTime::new(2), &officers, stations, alice.keys());
+            Roster::sign(escrow.id(), Some(trust.latest()), UnixTime::new(2), &officers, stations, alice.keys())
+                .unwrap();
         let other = open();
         let sign = |_: &dyn View| {
             let events = vec![roster_signed(&roster)];

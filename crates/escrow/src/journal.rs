@@ -196,7 +196,7 @@ impl Journal<'_> {
         };
         let digest = event.digest(&self.trust.escrow());
         event.hash = digest.to_vec();
-        event.signature = self.signer.sign(&digest).to_vec();
+        event.signature = self.signer.sign(&digest)?.to_vec();
         *head = ChainHead { sequence: event.sequence, hash: event.hash.clone() };
         Ok(event)
     }

@@ -4,13 +4,14 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use crate::{EscrowError, Role, keyfile, ssh};
+use crate::{Agent, EscrowError, Role, keyfile, ssh};
 
 /// Who signs: an Ed25519 public key (RFC 8032), shown as hex.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,8 +65,17 @@ pub struct PublicKeys {
 /// Both keys of one officer or station.
 pub(crate) struct KeyPair {
     identity: Identity,
-    recipient: String,
-    signing: SigningKey,
+    public: PublicKeys,
+    signer: Signer,
+}
+
+/// What signs.
+#[allow(clippy::large_enum_variant, reason = "a key in a box of its own would lie outside of what an agent locks")]
+enum Signer {
+    /// A key at hand.
+    Own(SigningKey),
+    /// An agent that keeps it.
+    Agent(Arc<Agent>),
 }
 
 /// What unwraps.
@@ -74,6 +84,8 @@ enum Identity {
     X25519(age::x25519::Identity),
     /// In a file of OpenSSH.
     Ssh(age::ssh::Identity),
+    /// Kept by an agent.
+    Agent(Arc<Agent>),
 }
 
 const SIGNING_PREFIX: &str = "OATHBURN-SIGNING-KEY-1";
@@ -87,33 +99,43 @@ impl KeyPair {
 
     fn of(identity: age::x25519::Identity, signing: SigningKey) -> Self {
         let recipient = identity.to_public().to_string();
-        Self { identity: Identity::X25519(identity), recipient, signing }
+        Self::with(Identity::X25519(identity), recipient, signing)
+    }
+
+    fn with(identity: Identity, recipient: String, signing: SigningKey) -> Self {
+        let writer = WriterId(signing.verifying_key().to_bytes());
+        Self { identity, public: PublicKeys { recipient, writer }, signer: Signer::Own(signing) }
     }
 
     pub(crate) fn identity(&self) -> &dyn age::Identity {
         match &self.identity {
             Identity::X25519(identity) => identity,
             Identity::Ssh(identity) => identity,
+            Identity::Agent(agent) => &**agent,
         }
     }
 
     pub(crate) fn writer(&self) -> WriterId {
-        WriterId(self.signing.verifying_key().to_bytes())
+        self.public.writer
     }
 
-    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.signing.sign(message).to_bytes()
+    /// Signs a digest. Only an agent can fail to.
+    pub(crate) fn sign(&self, digest: &[u8]) -> Result<[u8; 64], EscrowError> {
+        match &self.signer {
+            Signer::Own(signing) => Ok(signing.sign(digest).to_bytes()),
+            Signer::Agent(agent) => agent.sign(digest),
+        }
     }
 
     fn public(&self) -> PublicKeys {
-        PublicKeys { recipient: self.recipient.clone(), writer: self.writer() }
+        self.public.clone()
     }
 
     /// The text of a key file, version 1. Lines with `#` are for people. `None` for SSH keys, which have a file of
-    /// their own.
+    /// their own, and for keys that an agent keeps.
     fn to_text(&self, role: Role) -> Option<Zeroizing<String>> {
-        let Identity::X25519(identity) = &self.identity else { return None };
-        let signing = Zeroizing::new(BASE32_NOPAD.encode(self.signing.as_bytes()));
+        let (Identity::X25519(identity), Signer::Own(signing)) = (&self.identity, &self.signer) else { return None };
+        let signing = Zeroizing::new(BASE32_NOPAD.encode(signing.as_bytes()));
         let identity = identity.to_string();
         let public = self.public();
         // Room for all of it at once: a buffer that grows leaves unwiped copies behind.
@@ -200,7 +222,7 @@ impl Officer {
         let mut bytes = keyfile::read(path)?;
         if ssh::is_pem(&bytes) {
             let ssh::SshKey { identity, recipient, signing } = ssh::load(&bytes, passphrase, path)?;
-            return Ok(Self(KeyPair { identity: Identity::Ssh(identity), recipient, signing }));
+            return Ok(Self(KeyPair::with(Identity::Ssh(identity), recipient, signing)));
         }
         if keyfile::is_locked(&bytes) {
             let passphrase = passphrase.ok_or_else(|| EscrowError::KeyFileLocked { path: path.into() })?;
@@ -208,6 +230,12 @@ impl Officer {
         }
         let text = std::str::from_utf8(&bytes).map_err(|_| foreign(Role::Officer, path))?;
         KeyPair::from_text(text, Role::Officer).map(Self).ok_or_else(|| foreign(Role::Officer, path))
+    }
+
+    /// The officer whose keys an agent keeps.
+    pub fn of_agent(agent: Agent) -> Self {
+        let (public, agent) = (agent.public().clone(), Arc::new(agent));
+        Self(KeyPair { identity: Identity::Agent(Arc::clone(&agent)), public, signer: Signer::Agent(agent) })
     }
 
     /// The public half.

@@ -54,6 +54,7 @@
 //! # }
 //! ```
 
+mod agent;
 mod annotation;
 mod audit;
 mod backup;
@@ -97,6 +98,7 @@ mod trail;
 mod url;
 mod wrap;
 
+pub use agent::{Agent, AgentSocket};
 pub use annotation::{Annotation, Annotations, Tag};
 pub use backup::BackupReport;
 pub use batch::{Batch, BatchState, Claim, Lease, Line, LineCounts, LineState, NewBatch, NewLine};

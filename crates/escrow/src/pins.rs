@@ -218,8 +218,8 @@ mod tests {
     fn rosters(escrow: EscrowId) -> [Trust; 2] {
         let officer = Officer::generate().unwrap();
         let officers = [Member { label: "alice".into(), keys: officer.public() }];
-        let (one, row1) = Roster::sign(escrow, None, UnixTime::new(1), &officers, &[], officer.keys());
-        let (_, row2) = Roster::sign(escrow, Some(&one), UnixTime::new(2), &officers, &[], officer.keys());
+        let (one, row1) = Roster::sign(escrow, None, UnixTime::new(1), &officers, &[], officer.keys()).unwrap();
+        let (_, row2) = Roster::sign(escrow, Some(&one), UnixTime::new(2), &officers, &[], officer.keys()).unwrap();
         [vec![row1.clone()], vec![row1, row2]].map(|rows| Trust::verify(escrow, &rows).unwrap())
     }
 

@@ -118,7 +118,7 @@ impl Roster {
         officers: &[Member],
         stations: &[Member],
         signer: &KeyPair,
-    ) -> (Self, RosterRow) {
+    ) -> Result<(Self, RosterRow), EscrowError> {
         Self::sign_closing(escrow, previous, signed_at, [officers, stations], Vec::new(), signer)
     }
 
@@ -130,7 +130,7 @@ impl Roster {
         [officers, stations]: [&[Member]; 2],
         closed: Vec<Closing>,
         signer: &KeyPair,
-    ) -> (Self, RosterRow) {
+    ) -> Result<(Self, RosterRow), EscrowError> {
         let version = previous.map_or(0, |roster| roster.version) + 1;
         let body = serde_json::to_string(&Body {
             format: 1,
@@ -148,11 +148,11 @@ impl Roster {
         let row = RosterRow {
             version: version.try_into().unwrap_or(i64::MAX),
             signer: writer.as_bytes().to_vec(),
-            signature: signer.sign(&hash).to_vec(),
+            signature: signer.sign(&hash)?.to_vec(),
             body,
         };
         let (officers, stations) = (officers.to_vec(), stations.to_vec());
-        (Self { escrow, version, signed_at, officers, stations, closed, hash }, row)
+        Ok((Self { escrow, version, signed_at, officers, stations, closed, hash }, row))
     }
 
     /// Reads a version and verifies that an officer of the version before signed it (of version 1: one of its own).
@@ -285,9 +285,9 @@ mod tests {
         let (alice, bob) = (Officer::generate().unwrap(), Officer::generate().unwrap());
         let members = [member("alice", &alice), member("bob", &bob)];
         let time = UnixTime::new(7);
-        let (one, row1) = Roster::sign(escrow, None, time, &members[..1], &[], alice.keys());
-        let (two, row2) = Roster::sign(escrow, Some(&one), time, &members, &[], alice.keys());
-        let (three, row3) = Roster::sign(escrow, Some(&two), time, &members[1..], &[], bob.keys());
+        let (one, row1) = Roster::sign(escrow, None, time, &members[..1], &[], alice.keys()).unwrap();
+        let (two, row2) = Roster::sign(escrow, Some(&one), time, &members, &[], alice.keys()).unwrap();
+        let (three, row3) = Roster::sign(escrow, Some(&two), time, &members[1..], &[], bob.keys()).unwrap();
         (escrow, [alice, bob], vec![one, two, three], vec![row1, row2, row3])
     }
 
@@ -331,10 +331,10 @@ mod tests {
         let time = UnixTime::new(8);
         for signer in [&eve, &alice] {
             let members = [member("eve", &eve), member("alice", &alice)];
-            let (_, row) = Roster::sign(escrow, rosters.last(), time, &members, &[], signer.keys());
+            let (_, row) = Roster::sign(escrow, rosters.last(), time, &members, &[], signer.keys()).unwrap();
             assert_eq!(forged(&[rows.clone(), vec![row]].concat()), 4);
         }
-        let (_, row) = Roster::sign(escrow, Some(&rosters[0]), time, &[], &[], alice.keys());
+        let (_, row) = Roster::sign(escrow, Some(&rosters[0]), time, &[], &[], alice.keys()).unwrap();
         assert_eq!(forged(&[rows[0].clone(), row]), 2);
     }
 
@@ -349,7 +349,8 @@ mod tests {
             &[member("alice", &officer)],
             &[member("desk", &station)],
             officer.keys(),
-        );
+        )
+        .unwrap();
         let trust = Trust::founded(roster);
         for kind in EventKind::ALL {
             let expected = !kind.is_for_officers();

@@ -59,6 +59,8 @@ pub(crate) enum Unopened {
     OtherRecipients,
     /// It is no age file.
     NotAge,
+    /// The agent that keeps the keys does not answer.
+    Agent(String),
 }
 
 /// Decrypts a file of any length.
@@ -66,6 +68,8 @@ pub(crate) fn reader<R: std::io::Read>(from: R, keys: &KeyPair) -> Result<age::s
     let decryptor = age::Decryptor::new(from).map_err(|_| Unopened::NotAge)?;
     decryptor.decrypt(std::iter::once(keys.identity())).map_err(|error| match error {
         age::DecryptError::NoMatchingKeys => Unopened::OtherRecipients,
+        // Nothing else reads a header that has been read.
+        age::DecryptError::Io(error) => Unopened::Agent(error.to_string()),
         _ => Unopened::NotAge,
     })
 }
@@ -73,7 +77,10 @@ pub(crate) fn reader<R: std::io::Read>(from: R, keys: &KeyPair) -> Result<age::s
 /// Unwraps a key.
 pub(crate) fn unwrap(wrapped: &[u8], keys: &KeyPair, what: &'static str) -> Result<Key, EscrowError> {
     let refused = || EscrowError::NotWrapped { key: what };
-    let mut plain = reader(wrapped, keys).map_err(|_| refused())?;
+    let mut plain = reader(wrapped, keys).map_err(|unopened| match unopened {
+        Unopened::Agent(reason) => EscrowError::AgentGone { reason },
+        Unopened::OtherRecipients | Unopened::NotAge => refused(),
+    })?;
     let mut key = Zeroizing::new([0; 32]);
     plain.read_exact(key.as_mut_slice()).map_err(|_| refused())?;
     // Nothing may follow; the end, too, is authenticated.

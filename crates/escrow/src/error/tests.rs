@@ -1,3 +1,5 @@
+use oathburn_oath::Remedy;
+
 use super::*;
 
 #[test]
