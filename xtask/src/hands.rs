@@ -36,7 +36,9 @@ const FAULTS: [&str; 10] = [
     "slow ms=200",
     "status sw=6F00 ins=C5",
     "short len=1 ins=4B",
-    "mute ins=C5",
+    // Longer than a command may take. One that never answers would keep the whole emulated service from its other readers
+    // when the program that waits for it is killed.
+    "slow ms=1500 ins=C5",
 ];
 
 /// The tokens that wait to be laid on, and those that were laid on before.
