@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use oathburn_oath::UnixTime;
 
 use crate::commands::{
-    audit, batch, burn, code, doctor, drift, escrow, explain, export, formats, identify, identify_code, readers, seed,
-    sync, unlock, verify,
+    audit, batch, burn, code, doctor, drift, escrow, explain, export, formats, identify, identify_code, import,
+    readers, seed, sync, unlock, verify,
 };
 use crate::failure::Failure;
 
@@ -99,6 +99,7 @@ pub(crate) enum Command {
     Drift(drift::Drift),
     IdentifyCode(identify_code::IdentifyCode),
     Explain(explain::Explain),
+    Import(import::Import),
     Export(export::Export),
     Formats(formats::Formats),
     #[command(subcommand)]
@@ -175,6 +176,7 @@ mod tests {
             &["identify-code"],
             &["explain"],
             &["doctor"],
+            &["import"],
             &["escrow", "check"],
             &["escrow", "audit", "verify"],
         ] {

@@ -13,6 +13,7 @@ pub(crate) mod export;
 pub(crate) mod formats;
 pub(crate) mod identify;
 pub(crate) mod identify_code;
+pub(crate) mod import;
 pub(crate) mod readers;
 pub(crate) mod seed;
 pub(crate) mod select;
@@ -43,6 +44,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result {
         Command::Drift(command) => command.run(context),
         Command::IdentifyCode(command) => command.run(context),
         Command::Explain(command) => command.run(context),
+        Command::Import(command) => command.run(context),
         Command::Export(command) => command.run(context),
         Command::Formats(command) => command.run(context),
         Command::Escrow(command) => command.run(context),

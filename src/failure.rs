@@ -116,6 +116,8 @@ fn escrow_exit(error: &EscrowError) -> Exit {
         | EscrowError::TagRefused { .. }
         | EscrowError::FactRefused { .. }
         | EscrowError::CheckpointUnreadable { .. }
+        | EscrowError::MessageKeyNeeded { .. }
+        | EscrowError::MessageNotOpened
         | EscrowError::LineRefused { .. }
         | EscrowError::LabelRefused { .. }
         | EscrowError::MemberUnknown { .. }

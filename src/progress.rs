@@ -72,6 +72,16 @@ impl Talk {
         Spinner(Some(bar))
     }
 
+    /// Counts up; nothing where nobody watches.
+    pub(crate) fn counter(self, what: &'static str) -> Spinner {
+        let spinner = self.spinner(what);
+        if let Some(bar) = &spinner.0 {
+            let style = ProgressStyle::with_template("{spinner} {human_pos} {msg}, {per_sec}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        }
+        spinner
+    }
+
     /// A line for each step of a burn.
     pub(crate) fn burn_event(self, event: &Event) {
         match event {
@@ -100,6 +110,15 @@ fn strong(text: impl Display) -> String {
 
 /// Turns while it lives.
 pub(crate) struct Spinner(Option<ProgressBar>);
+
+impl Spinner {
+    /// Counts on.
+    pub(crate) fn add(&self, count: u64) {
+        if let Some(bar) = &self.0 {
+            bar.inc(count);
+        }
+    }
+}
 
 impl Drop for Spinner {
     fn drop(&mut self) {

@@ -298,17 +298,17 @@ fn what_is_no_seed_in_a_picture_is_named_before_any_token_is_asked_for() {
     let desk = Desk::without_readers();
     let sample = |name: &str| format!("{}/fixtures/import/otpauth/{name}", env!("CARGO_MANIFEST_DIR"));
     let code = |image: &str| desk.run(&["burn", "--qr", image, "--json"]).expect(7).error_code();
-    assert_eq!(code(&sample("otpauth_migration.png")), "not-a-seed");
+    assert_eq!(code(&sample("good-migration.png")), "not-a-seed");
     assert_eq!(code(&format!("{}/Cargo.toml", env!("CARGO_MANIFEST_DIR"))), "not-a-picture");
     assert_eq!(code("/no/such/picture.png"), "seed-file");
-    desk.run(&["burn", "--qr", &sample("otpauth_1.png"), "--generate"]).expect(2);
+    desk.run(&["burn", "--qr", &sample("good-qr-1.png"), "--generate"]).expect(2);
 }
 
 #[test]
 fn a_picture_is_burned_and_the_clock_is_read_over_the_air() {
     let desk = Desk::new(1);
     desk.lab().insert(0, &format!("token2-single serial={UNRESTRICTED}")).unwrap();
-    let picture = format!("{}/fixtures/import/otpauth/otpauth_2.png", env!("CARGO_MANIFEST_DIR"));
+    let picture = format!("{}/fixtures/import/otpauth/good-qr-2.png", env!("CARGO_MANIFEST_DIR"));
     desk.run(&["burn", "--qr", &picture]).expect(0);
     let entry = desk.newest(UNRESTRICTED);
     assert_eq!((&entry["upn"], &entry["time_step"]), (&"bob+x@example.com".into(), &60.into()));

@@ -7,13 +7,15 @@ mod wire;
 
 use std::fs;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 
 use oathburn_escrow::{Checkpoint, EscrowError, Officer, StationKey};
 use oathburn_formats::{
-    Columns, FormatError, KeyUri, MAX_URI_LEN, SeedInput, look, read_seed, read_seed_image, read_users,
+    Columns, FORMATS, FormatError, KeyUri, Kind, MAX_URI_LEN, ReadOptions, SeedInput, Unsaid,
+    identify as identify_file, look, read_seed, read_seed_image, read_users, wrapping,
 };
-use oathburn_oath::{Encoding, FamilyId, Remedy, Seed, SerialNumber};
+use oathburn_oath::{Encoding, FamilyId, Remedy, Seed, SerialNumber, TimeStep};
 use oathburn_token::{Models, TokenError};
 
 pub use conversation::{exchange, identify, program, sync_clock};
@@ -27,6 +29,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("columns", columns),
     ("exchange", exchange),
     ("identify", identify),
+    ("import", import),
     ("key_file", key_file),
     ("libnfc_conf", libnfc_conf),
     ("libnfc_message", libnfc_message),
@@ -145,6 +148,45 @@ pub fn otpauth(data: &[u8]) {
     assert_eq!(again.digits.unwrap_or_default(), uri.digits.unwrap_or_default());
     assert_eq!(again.step.unwrap_or_default(), uri.step.unwrap_or_default());
     assert_eq!(*again.to_uri(), *written);
+}
+
+/// A file of tokens. The first byte chooses the format, the second what the caller says beside it; every row is a
+/// token or a problem with something to do about it, and a file that looks like a format is read by it.
+pub fn import(data: &[u8]) {
+    let [chosen, said, file @ ..] = data else { return };
+    let readable: Vec<_> = FORMATS.iter().filter(|format| format.reader().is_some()).collect();
+    let format = readable[usize::from(*chosen) % readable.len()];
+    let _ = wrapping(file).check();
+    if let Err(error) = identify_file(file) {
+        has_remedy(&error);
+    }
+    let kind = match said & 3 {
+        1 => Some(Kind::Totp),
+        2 => Some(Kind::Hotp),
+        _ => None,
+    };
+    let encoding = match said >> 2 & 3 {
+        1 => Some(Encoding::Base32),
+        2 => Some(Encoding::Hex),
+        _ => None,
+    };
+    let step = (said & 16 != 0).then_some(TimeStep::S60);
+    // A cheap refusal: deriving keys is for others to fuzz.
+    let options = ReadOptions { password: None, unsaid: Unsaid { kind, encoding, step, ..Unsaid::NOTHING } };
+    let mut rows = 0_usize;
+    let reader = format.reader().expect("it was chosen for its reader");
+    let read = reader.read(&mut &*file, &options, &mut |row| {
+        rows += 1;
+        match row.outcome {
+            Ok(package) => returns(&package.seed),
+            Err(problem) => has_remedy(&problem.error),
+        }
+        ControlFlow::Continue(())
+    });
+    if let Err(error) = read {
+        has_remedy(&error);
+    }
+    assert!(rows <= file.len(), "more rows than bytes");
 }
 
 /// A picture that may hold a QR code.

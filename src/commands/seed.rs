@@ -124,6 +124,7 @@ impl Names {
             algorithm: self.algorithm.or(input.algorithm),
             digits: self.digits.or(input.digits),
             step: self.time_step.or(input.step),
+            counter: None,
         })
     }
 }

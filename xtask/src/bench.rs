@@ -4,6 +4,7 @@ mod batch;
 mod codes;
 mod escrow;
 mod formats;
+mod import;
 mod readers;
 
 use std::io::{BufRead as _, BufReader};
@@ -48,6 +49,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     }
     if wants("formats") {
         formats::run()?;
+        import::run()?;
     }
     Ok(())
 }

@@ -294,6 +294,15 @@ pub enum EscrowError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file that somebody encrypted with age, and nothing to open it with.
+    #[error("the age file asks for a {what}")]
+    MessageKeyNeeded {
+        /// A password, or an identity.
+        what: &'static str,
+    },
+    /// A file that somebody encrypted with age for somebody else.
+    #[error("the age file cannot be opened with this, or it is damaged")]
+    MessageNotOpened,
     /// This machine is not on the roster.
     #[error("this station is not approved in escrow {escrow}")]
     StationNotApproved {

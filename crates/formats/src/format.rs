@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::ops::ControlFlow;
 
-use oathburn_oath::{Algorithm, Params, Seed, SerialNumber};
+use oathburn_oath::{Algorithm, Digits, Encoding, Params, Seed, SerialNumber, TimeStep};
 use zeroize::Zeroizing;
 
-use crate::{FormatError, export};
+use crate::{FormatError, export, import, listed};
 
 /// All formats, in the order in which they are listed.
 pub static FORMATS: &[&dyn Format] = &[
@@ -29,6 +29,17 @@ pub static FORMATS: &[&dyn Format] = &[
     &export::columns::Known("netiq"),
     &export::columns::Known("rcdevs"),
     &export::columns::Known("generic"),
+    &listed::CYBERARK,
+    &listed::KEYCLOAK,
+    &listed::CITRIX,
+    &listed::SOPHOS,
+    &listed::FEITIAN,
+    &listed::PROTECTIMUS,
+    &listed::YUBICO,
+    &listed::SAFENET,
+    &listed::DUALSHIELD,
+    &listed::AEGIS,
+    &listed::TWOFAS,
 ];
 
 /// The format with this id.
@@ -67,13 +78,13 @@ pub trait Format: Sync {
     fn fidelity(&self) -> &'static Fidelity;
 
     /// How much the beginning of a file looks like it. Up to 64 KiB are shown, without a byte order mark.
-    fn sniff(&self, _head: &[u8]) -> Likeness {
-        Likeness::No
+    fn sniff(&self, head: &[u8]) -> Likeness {
+        import::reading(self.id()).map_or(Likeness::No, |reading| (reading.sniff)(head))
     }
 
     /// How it is read, where it is.
     fn reader(&self) -> Option<&dyn ReadFormat> {
-        None
+        import::reading(self.id()).map(|reading| reading as &dyn ReadFormat)
     }
 
     /// How it is written, where it is.
@@ -230,6 +241,38 @@ impl Fidelity {
 pub struct ReadOptions {
     /// The password or key of an encrypted file.
     pub password: Option<Zeroizing<Vec<u8>>>,
+    /// What the file does not say, and the caller knows.
+    pub unsaid: Unsaid,
+}
+
+/// Whether codes follow the time or a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The time (RFC 6238).
+    Totp,
+    /// A counter (RFC 4226).
+    Hotp,
+}
+
+/// What many formats leave out. It fills gaps; what a row says goes before it. Only the encoding is taken in place of
+/// the format's own, for files that were written in the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unsaid {
+    /// What codes follow.
+    pub kind: Option<Kind>,
+    /// The hash.
+    pub algorithm: Option<Algorithm>,
+    /// Digits of a code.
+    pub digits: Option<Digits>,
+    /// The time step.
+    pub step: Option<TimeStep>,
+    /// How seeds are written.
+    pub encoding: Option<Encoding>,
+}
+
+impl Unsaid {
+    /// Nothing more than the file says.
+    pub const NOTHING: Self = Self { kind: None, algorithm: None, digits: None, step: None, encoding: None };
 }
 
 /// One row, key package or entry of a list, as far as it could be read.
@@ -248,6 +291,20 @@ pub struct Problem {
     pub column: Option<String>,
     /// What is wrong.
     pub error: FormatError,
+}
+
+impl Problem {
+    /// A problem of the row as a whole.
+    pub fn new(error: FormatError) -> Self {
+        Self { column: None, error }
+    }
+
+    /// The same, in a column.
+    #[must_use]
+    pub fn in_column(mut self, column: &str) -> Self {
+        self.column = Some(column.to_owned());
+        self
+    }
 }
 
 /// Reads files of a format, row by row, in bounded memory.

@@ -18,6 +18,8 @@ mod error;
 mod explain;
 mod export;
 mod format;
+mod import;
+mod listed;
 mod otpauth;
 mod qr;
 mod seed_input;
@@ -28,10 +30,11 @@ pub use error::FormatError;
 pub use explain::{Difference, Explained, Explanation, explain};
 pub use export::columns::{Columns, MAX_COLUMNS_FILE};
 pub use format::{
-    Carried, FORMATS, Fidelity, Format, KeyPackage, Likeness, Problem, ReadFormat, ReadOptions, Refusal, Row, Setting,
-    WriteFormat, WriteOptions, Writing, format,
+    Carried, FORMATS, Fidelity, Format, KeyPackage, Kind, Likeness, Problem, ReadFormat, ReadOptions, Refusal, Row,
+    Setting, Unsaid, WriteFormat, WriteOptions, Writing, format,
 };
+pub use import::{SerialLengths, Wrapping, identify, wrapping};
 pub use otpauth::{KeyUri, MAX_URI_LEN};
-pub use qr::{MAX_IMAGE_LEN, QrCode, read_seed_image};
+pub use qr::{MAX_IMAGE_LEN, QrCode, read_seed_image, read_uris};
 pub use seed_input::{SeedInput, read_seed};
 pub use users::{MAX_USERS, MAX_USERS_FILE, UserRow, UsersFault, UsersProblem, read_users};

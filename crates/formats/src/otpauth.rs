@@ -1,4 +1,4 @@
-//! Key URIs: `otpauth://totp/ISSUER:ACCOUNT?secret=…` (the Key URI Format of Google Authenticator).
+//! Key URIs: `otpauth://totp/ISSUER:ACCOUNT?secret=…`, and `hotp` for tokens that count (the Key URI Format of Google Authenticator).
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ pub const MAX_URI_LEN: usize = 4096;
 /// All but the unreserved characters of RFC 3986, section 2.3, and `@`, which label readers expect bare.
 const LABEL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
 
-/// A TOTP key URI. What is `None` was not said: readers then take SHA-1, 6 digits, 30 s.
+/// A key URI. What is `None` was not said: readers then take SHA-1, 6 digits, 30 s.
 #[derive(Debug)]
 pub struct KeyUri {
     /// The service: the parameter, or else the label's prefix.
@@ -29,17 +29,23 @@ pub struct KeyUri {
     pub digits: Option<Digits>,
     /// The time step (`period`).
     pub step: Option<TimeStep>,
+    /// The counter of the next code, where the URI is of type `hotp`.
+    pub counter: Option<u64>,
 }
 
 impl KeyUri {
-    /// Reads a URI of type `totp`. Parameters that mean nothing here (`image`, …) are skipped; one that is said
+    /// Reads a URI of type `totp` or `hotp`. Parameters that mean nothing here (`image`, …) are skipped; one that is said
     /// twice in two ways is refused.
     pub fn parse(uri: &str) -> Result<Self, FormatError> {
         if uri.len() > MAX_URI_LEN {
             return Err(FormatError::UriTooLong);
         }
-        let head = uri.get(.."otpauth://totp".len()).filter(|head| head.eq_ignore_ascii_case("otpauth://totp"));
-        let rest = head.map(|head| &uri[head.len()..]).ok_or(FormatError::NotAKeyUri)?;
+        let head = uri.get(.."otpauth://totp".len()).ok_or(FormatError::NotAKeyUri)?;
+        let counts = head.eq_ignore_ascii_case("otpauth://hotp");
+        if !counts && !head.eq_ignore_ascii_case("otpauth://totp") {
+            return Err(FormatError::NotAKeyUri);
+        }
+        let rest = &uri[head.len()..];
         let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
         let (label, query) = rest.split_once('?').ok_or(FormatError::UriWithoutSecret)?;
         let label = match label.strip_prefix('/') {
@@ -59,7 +65,13 @@ impl KeyUri {
             seed: parameters.seed.ok_or(FormatError::UriWithoutSecret)?,
             algorithm: parameters.algorithm,
             digits: parameters.digits,
-            step: parameters.step,
+            step: parameters.step.filter(|_| !counts),
+            // Whoever counts must know where to begin.
+            counter: match (counts, parameters.counter) {
+                (true, None) => return Err(FormatError::UriParameter { parameter: "counter" }),
+                (true, counter) => counter,
+                (false, _) => None,
+            },
         })
     }
 
@@ -71,7 +83,7 @@ impl KeyUri {
         // Room for all of it at once: a buffer that grows leaves unwiped copies behind.
         let mut uri =
             Zeroizing::new(String::with_capacity(256 + 6 * issuer.len() + 3 * account.len() + 2 * self.seed.len()));
-        uri.push_str("otpauth://totp/");
+        uri.push_str(if self.counter.is_some() { "otpauth://hotp/" } else { "otpauth://totp/" });
         if !issuer.is_empty() {
             uri.extend(utf8_percent_encode(&issuer, LABEL));
             uri.push(':');
@@ -85,7 +97,11 @@ impl KeyUri {
         }
         let algorithm = self.algorithm.unwrap_or_default().as_str().to_ascii_uppercase();
         let (digits, step) = (self.digits.unwrap_or_default(), self.step.unwrap_or_default());
-        let _ = write!(uri, "&algorithm={algorithm}&digits={digits}&period={step}");
+        let _ = write!(uri, "&algorithm={algorithm}&digits={digits}");
+        let _ = match self.counter {
+            Some(counter) => write!(uri, "&counter={counter}"),
+            None => write!(uri, "&period={step}"),
+        };
         uri
     }
 }
@@ -98,6 +114,7 @@ struct Parameters {
     algorithm: Option<Algorithm>,
     digits: Option<Digits>,
     step: Option<TimeStep>,
+    counter: Option<u64>,
 }
 
 impl Parameters {
@@ -111,6 +128,7 @@ impl Parameters {
             }
             "digits" => once(&mut self.digits, "digits", parse(&decode(value, "digits", true)?, "digits")?),
             "period" => once(&mut self.step, "period", parse(&decode(value, "period", true)?, "period")?),
+            "counter" => once(&mut self.counter, "counter", parse(&decode(value, "counter", true)?, "counter")?),
             _ => Ok(()),
         }
     }
@@ -185,6 +203,22 @@ mod tests {
     }
 
     #[test]
+    fn tokens_that_count_say_where_they_begin() {
+        let uri = KeyUri::parse("otpauth://hotp/ACME:dave?secret=GEZDGNBV&counter=7&period=30").unwrap();
+        assert_eq!((uri.counter, uri.step, uri.account.as_deref()), (Some(7), None, Some("dave")));
+        let written = uri.to_uri();
+        assert!(
+            written.starts_with("otpauth://hotp/ACME:dave?") && written.ends_with("&digits=6&counter=7"),
+            "{}",
+            *written
+        );
+        assert_eq!(KeyUri::parse(&written).unwrap().counter, Some(7));
+        let error = KeyUri::parse("otpauth://hotp/x?secret=GEZDGNBV").unwrap_err();
+        assert_eq!(error, FormatError::UriParameter { parameter: "counter" });
+        assert_eq!(KeyUri::parse("otpauth://totp/x?secret=GEZDGNBV&counter=7").unwrap().counter, None);
+    }
+
+    #[test]
     fn what_is_wrong_is_named_by_its_parameter() {
         let parse = |text: &str| KeyUri::parse(text).unwrap_err();
         assert_eq!(parse("otpauth://totp/x"), FormatError::UriWithoutSecret);
@@ -219,6 +253,7 @@ mod tests {
                 algorithm: Some(Algorithm::Sha256),
                 digits: Some(Digits::new(digits).unwrap()),
                 step: Some(TimeStep::new(step).unwrap()),
+                counter: None,
             };
             let text = uri.to_uri();
             let ours = KeyUri::parse(&text).unwrap();

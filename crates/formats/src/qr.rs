@@ -102,6 +102,26 @@ pub fn read_seed_image(file: &[u8]) -> Result<SeedInput, FormatError> {
     }
 }
 
+/// The key URIs in the QR codes of a picture, one a line: single tokens, and exports of authenticator apps. QR codes
+/// that hold something else do not disturb those that do.
+pub fn read_uris(file: &[u8]) -> Result<Zeroizing<String>, FormatError> {
+    let texts = read_qr_codes(file)?;
+    let is_uri = |text: &&Zeroizing<String>| {
+        matches!(look(text), Look::TotpUri | Look::HotpUri | Look::OtherOtpauthUri | Look::MigrationUri)
+    };
+    let uris: Vec<_> = texts.iter().filter(is_uri).collect();
+    if let ([], Some(other)) = (uris.as_slice(), texts.first()) {
+        return Err(FormatError::NotASeed { look: look(other) });
+    }
+    // Room for all of it at once: a buffer that grows leaves unwiped copies behind.
+    let mut lines = Zeroizing::new(String::with_capacity(uris.iter().map(|uri| uri.len() + 1).sum()));
+    for uri in uris {
+        lines.push_str(&uri.replace(['\r', '\n'], ""));
+        lines.push('\n');
+    }
+    Ok(lines)
+}
+
 /// The texts of all QR codes in a picture, each once.
 fn read_qr_codes(file: &[u8]) -> Result<Vec<Zeroizing<String>>, FormatError> {
     let mut picture = gray(&decode(file)?);

@@ -92,7 +92,7 @@ impl Reveal {
         };
         let record = opener.open(&entry, &disclosure)?;
         let (id, serial) = (entry.id.to_string(), entry.identity.serial.as_str());
-        let seed = self.text(record)?;
+        let seed = self.text(record);
         let mut bytes = Zeroizing::new(Vec::with_capacity(2 * seed.len() + 256));
         match target {
             Target::File(file) => {
@@ -135,24 +135,24 @@ impl Reveal {
         }
     }
 
-    fn text(&self, record: TokenRecord) -> std::result::Result<Zeroizing<String>, Failure> {
-        Ok(match self.to {
+    fn text(&self, record: TokenRecord) -> Zeroizing<String> {
+        match self.to {
             Form::Base32 => record.seed.to_base32(),
             Form::Hex => record.seed.to_hex(),
             Form::Otpauth => {
-                let params = record.params.totp()?;
                 let account = record.upn.unwrap_or_else(|| record.identity.serial.to_string());
                 let uri = KeyUri {
                     issuer: record.issuer,
                     account: Some(account),
                     seed: record.seed,
-                    algorithm: Some(params.algorithm),
-                    digits: Some(params.digits),
-                    step: Some(params.step),
+                    algorithm: Some(record.params.algorithm()),
+                    digits: Some(record.params.digits()),
+                    step: record.params.step(),
+                    counter: record.params.counter(),
                 };
                 uri.to_uri()
             }
-        })
+        }
     }
 }
 

@@ -47,6 +47,8 @@ impl Remedy for EscrowError {
             Self::BackupUnsound { .. } => "backup-unsound",
             Self::PinUnreadable { .. } => "pin-unreadable",
             Self::PinIo { .. } => "pin-io",
+            Self::MessageKeyNeeded { .. } => "age-key-needed",
+            Self::MessageNotOpened => "age-not-opened",
             Self::StationNotApproved { .. } => "station-not-approved",
             Self::OfficerUnknown { .. } => "officer-unknown",
             Self::LineRefused { .. } => "member-line-refused",
@@ -131,6 +133,8 @@ impl Remedy for EscrowError {
                 "ask an officer which escrow belongs here; remove the pin only if the store is trusted"
             }
             Self::PinIo { .. } | Self::BackupIo { .. } => "check that the folder belongs to you and has room",
+            Self::MessageKeyNeeded { .. } => "say --password-file FILE or --age-identity FILE",
+            Self::MessageNotOpened => "ask who encrypted it, and for whom",
             Self::StationNotApproved { .. } => "ask an officer to approve this station",
             Self::OfficerUnknown { .. } => "give the file of an officer of this escrow with --identity",
             Self::LineRefused { .. } => {

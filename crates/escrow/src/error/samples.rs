@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::{BatchId, EntryId, EntryState, EscrowError, EscrowId, Role};
 
 oathburn_oath::variants! {
-    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder StoreOlder CheckpointUnreadable CheckpointForged BackupIo BackupExists BackupUnreadable BackupForOthers BackupUnsound PinUnreadable PinIo StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous BatchUnknown BatchAmbiguous BatchEnded LineTaken WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady SshKeyUnsupported AgentIo AgentFolder AgentGone
+    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder StoreOlder CheckpointUnreadable CheckpointForged BackupIo BackupExists BackupUnreadable BackupForOthers BackupUnsound PinUnreadable PinIo MessageKeyNeeded MessageNotOpened StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous BatchUnknown BatchAmbiguous BatchEnded LineTaken WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady SshKeyUnsupported AgentIo AgentFolder AgentGone
 }
 
 impl EscrowError {
@@ -61,6 +61,8 @@ impl EscrowError {
             Self::BackupUnsound { path: backup(), problems: 2, first: "entries 0190: the entry was deleted".into() },
             Self::PinUnreadable { path: path.clone(), problem: "it is empty".into() },
             Self::PinIo { action: "read", path, source: source() },
+            Self::MessageKeyNeeded { what: "password" },
+            Self::MessageNotOpened,
             Self::StationNotApproved { escrow },
             Self::OfficerUnknown { escrow },
             Self::LineRefused { problem: "it is cut" },

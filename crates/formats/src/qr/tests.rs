@@ -101,13 +101,13 @@ fn samples_are_read() {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/import/otpauth").join(name);
         read_seed_image(&std::fs::read(path).unwrap())
     };
-    let one = sample("otpauth_1.png").unwrap();
+    let one = sample("good-qr-1.png").unwrap();
     assert_eq!((one.issuer.as_deref(), one.account.as_deref()), (Some("ACME Co"), Some("alice@example.com")));
     assert_eq!(one.seed.expose(), b"12345678901234567890");
-    let two = sample("otpauth_2.png").unwrap();
+    let two = sample("good-qr-2.png").unwrap();
     assert_eq!((two.account.as_deref(), two.params().step.seconds()), (Some("bob+x@example.com"), 60));
     let migration = FormatError::NotASeed { look: Look::MigrationUri };
-    assert_eq!(sample("otpauth_migration.png").unwrap_err(), migration);
+    assert_eq!(sample("good-migration.png").unwrap_err(), migration);
 }
 
 /// Runs a judge; `None` where it is not installed.
