@@ -9,7 +9,7 @@ use oathburn_oath::UnixTime;
 
 use crate::commands::{
     audit, batch, burn, code, doctor, drift, escrow, explain, export, formats, identify, identify_code, import,
-    readers, seed, sync, unlock, verify,
+    readers, seed, sync, token, unlock, verify,
 };
 use crate::failure::Failure;
 
@@ -95,6 +95,8 @@ pub(crate) enum Command {
     Sync(sync::Sync),
     #[command(subcommand)]
     Batch(batch::Batch),
+    #[command(subcommand)]
+    Token(token::Token),
     Code(code::Code),
     Drift(drift::Drift),
     IdentifyCode(identify_code::IdentifyCode),

@@ -1,5 +1,6 @@
 //! One command, one file: arguments, call, render.
 
+pub(crate) mod access;
 pub(crate) mod audit;
 pub(crate) mod batch;
 pub(crate) mod burn;
@@ -19,6 +20,7 @@ pub(crate) mod seed;
 pub(crate) mod select;
 pub(crate) mod source;
 pub(crate) mod sync;
+pub(crate) mod token;
 pub(crate) mod unlock;
 pub(crate) mod verify;
 
@@ -40,6 +42,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result {
         Command::Verify(command) => command.run(context),
         Command::Sync(command) => command.run(context),
         Command::Batch(command) => command.run(context),
+        Command::Token(command) => command.run(context),
         Command::Code(command) => command.run(context),
         Command::Drift(command) => command.run(context),
         Command::IdentifyCode(command) => command.run(context),

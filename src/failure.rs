@@ -152,9 +152,11 @@ impl From<StationError> for Failure {
             StationError::Seed(_)
             | StationError::DuplicateSeed { .. }
             | StationError::NotEscrowed { .. }
+            | StationError::AccessKeyUnsure { .. }
             | StationError::Unfinished { .. } => Exit::Input,
             StationError::CodeDiffers { .. } => Exit::NoMatch,
-            StationError::Foreign { .. }
+            StationError::NotConfirmed { .. }
+            | StationError::Foreign { .. }
             | StationError::OtherToken { .. }
             | StationError::DoneInBatch { .. }
             | StationError::OtherBatch { .. }
@@ -175,6 +177,7 @@ impl From<StationError> for Failure {
             }
             StationError::Live { entry, .. }
             | StationError::Unfinished { entry, .. }
+            | StationError::AccessKeyUnsure { entry, .. }
             | StationError::DuplicateSeed { entry, .. } => failure.with("entry", entry.to_string()),
             StationError::Foreign { card } => {
                 failure.with("kind", card.kind).with("applets", card.applets).with("programmable", false)
@@ -186,7 +189,7 @@ impl From<StationError> for Failure {
 
 fn token_exit(error: &TokenError) -> Exit {
     match error {
-        TokenError::Wire { source: TransportError::TooLong { .. }, .. } => Exit::Bug,
+        TokenError::Wire { source: TransportError::TooLong { .. }, .. } | TokenError::Random => Exit::Bug,
         TokenError::Wire { .. } => Exit::NoToken,
         TokenError::Algorithm { .. }
         | TokenError::Digits { .. }
@@ -194,14 +197,31 @@ fn token_exit(error: &TokenError) -> Exit {
         | TokenError::NoSuchSlot { .. }
         | TokenError::SeedTooLong { .. }
         | TokenError::SeedAllZero
+        | TokenError::EventBased
+        | TokenError::Counter { .. }
+        | TokenError::SlotNeeded
+        | TokenError::SlotName { .. }
+        | TokenError::SlotEmpty { .. }
+        | TokenError::Title { .. }
+        | TokenError::AccessKeyLen { .. }
         | TokenError::TimeOutOfRange { .. }
         | TokenError::ModelsFile { .. } => Exit::Input,
-        TokenError::SyncErasesSeed { .. } | TokenError::OtherTimeNotPermitted => Exit::NotPermitted,
+        TokenError::SyncErasesSeed { .. }
+        | TokenError::OtherTimeNotPermitted
+        | TokenError::SlotInUse { .. }
+        | TokenError::EraseNotPermitted { .. } => Exit::NotPermitted,
         TokenError::Refused { .. }
         | TokenError::WrongKey { .. }
         | TokenError::Garbled { .. }
         | TokenError::OtherToken { .. }
         | TokenError::ClockNotSet { .. }
+        | TokenError::Unable { .. }
+        | TokenError::Full
+        | TokenError::AccessKeyNeeded
+        | TokenError::AccessKeyWrong { .. }
+        | TokenError::LockedOut { .. }
+        | TokenError::ReadBack { .. }
+        | TokenError::NotTouched
         | TokenError::UnlistedModel { .. }
         | TokenError::NotProgrammable { .. } => Exit::Refused,
         TokenError::AfterWrite(source) => token_exit(source),

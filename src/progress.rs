@@ -97,6 +97,9 @@ impl Talk {
             Event::Token(Progress::SeedWritten) => self.step("seed written"),
             Event::Token(Progress::ReadBack) => self.step("serial number and clock read back"),
             Event::Token(Progress::Reauthenticated) => self.warn("the token had lost the session, logged in again"),
+            Event::Token(Progress::CodesCompared) => self.step("the token computes the codes of the seed"),
+            Event::Token(Progress::TouchAwaited) => self.say("touch the token now"),
+            Event::Token(Progress::ConfirmationAwaited) => self.say("the token waits for its ▲ button"),
             Event::Programmed { .. } => self.step("escrow marked as programmed"),
             Event::Unknown { entry } => self.warn(format_args!("the token's state is unknown; entry {entry} says so")),
         }

@@ -42,6 +42,15 @@ pub(crate) fn line(question: &str) -> io::Result<Zeroizing<String>> {
     line_of(io::stdin().lock())
 }
 
+/// Asks on stderr to press Enter; whether somebody did, or stdin had come to its end.
+pub(crate) fn entered(question: &str) -> io::Result<bool> {
+    let mut stderr = anstream::stderr().lock();
+    write!(stderr, "{question}: ")?;
+    stderr.flush()?;
+    let mut line = Zeroizing::new(String::new());
+    Ok(io::stdin().lock().take(MAX_LINE).read_line(&mut line)? > 0)
+}
+
 /// All of a small text file, or of stdin for `-`; a byte order mark is dropped.
 pub(crate) fn seed_text(file: &Path) -> io::Result<Zeroizing<String>> {
     // Room for all of it at once: a buffer that grows leaves unwiped copies behind.

@@ -2,10 +2,12 @@
 
 use std::cell::RefCell;
 
-use oathburn_oath::{Algorithm, FixedClock, Seed, SerialNumber, Slot, TimeStep, TotpParams, UnixTime};
+use oathburn_oath::{
+    Algorithm, FixedClock, HotpParams, Params, Seed, SerialNumber, Slot, TimeStep, TotpParams, UnixTime,
+};
 use oathburn_token::{
-    Body, ClockOrder, Command, DisplayTimeout, FAMILIES, Models, Order, Permits, Progress, Token2Single, TokenError,
-    TokenFamily, TokenInfo, name_foreign,
+    AccessKey, Body, ClockOrder, Command, DisplayTimeout, Extras, FAMILIES, Models, Molto2, Order, Permits, Progress,
+    Token2Single, TokenError, TokenFamily, TokenInfo, YkOath, name_foreign,
 };
 
 use super::has_remedy;
@@ -22,6 +24,16 @@ const CHALLENGE: u8 = 0x4b;
 const ANSWER: u8 = 0xce;
 const CONFIG: u8 = 0xd4;
 const SEED: u8 = 0xc5;
+/// Instructions (`docs/protocol/ykoath.md`).
+const SELECT: u8 = 0xa4;
+const DEVICE_INFO: u8 = 0x1d;
+const SEND_REMAINING: u8 = 0xa5;
+const PUT: u8 = 0x01;
+const CALCULATE: u8 = 0xa2;
+const DELETE: u8 = 0x02;
+const VALIDATE: u8 = 0xa3;
+/// Instructions (`docs/protocol/molto2.md`).
+const TITLE: u8 = 0xd5;
 
 /// Chained, corrected and torn answers; the first byte is Le.
 pub fn exchange(data: &[u8]) {
@@ -55,17 +67,18 @@ pub fn identify(data: &[u8]) {
                 assert_eq!(card.applets.is_empty(), card.kind == "unknown-card", "{card:?}");
             }
         }
-        Some(Ok(TokenInfo { serial, clock, .. })) => {
-            assert!(serial.as_str().bytes().all(|byte| byte.is_ascii_digit()));
-            assert!(clock.is_some_and(|clock| u32::try_from(clock.seconds()).is_ok()));
+        Some(Ok(TokenInfo { family, serial, clock, .. })) => {
+            // Device ids are hex, printed numbers decimal.
+            assert!(serial.as_str().bytes().all(|byte| byte.is_ascii_hexdigit()), "{family}: {serial}");
+            assert!(clock.is_none_or(|clock| u32::try_from(clock.seconds()).is_ok()));
         }
         Some(Err(error)) => {
             has_remedy(&error);
             assert!(!error.after_write(), "{error}");
         }
     }
-    let harmless = |step: &Step| matches!(step.ins(), INFO | 0xa4);
-    assert!(wire.steps().iter().all(harmless), "something else than GET INFO and SELECT was sent");
+    let harmless = |step: &Step| matches!(step.ins(), INFO | SELECT | DEVICE_INFO | SEND_REMAINING);
+    assert!(wire.steps().iter().all(harmless), "something else than questions was sent");
 }
 
 /// A burn; the first byte chooses what is burned.
@@ -78,11 +91,12 @@ pub fn program(data: &[u8]) {
         serial: &serial,
         slot: &Slot::SINGLE,
         seed: &seed.expect("a literal of a fit length"),
-        params: params(first),
+        params: params(first).into(),
         display_timeout: DisplayTimeout::default(),
         clock: &FixedClock(UnixTime::new(NOW)),
         models: &models,
         permits: Permits::default(),
+        extras: Extras::default(),
         progress: &|step| progress.borrow_mut().push(step),
     };
     let result = Token2Single.program(wire, &order);
@@ -98,6 +112,8 @@ pub fn sync_clock(data: &[u8]) {
     let wire = &mut Wire::new(answers);
     let order = ClockOrder {
         serial: &serial,
+        slot: None,
+        access_key: None,
         params: params(first),
         display_timeout: DisplayTimeout::default(),
         clock: &FixedClock(UnixTime::new(NOW)),
@@ -108,6 +124,76 @@ pub fn sync_clock(data: &[u8]) {
     };
     let result = Token2Single.sync_clock(wire, &order);
     judge(&result, &wire.steps(), &[CONFIG]);
+}
+
+/// A burn onto a key with an applet; the first byte chooses what is burned.
+pub fn program_applet(data: &[u8]) {
+    let Some((&first, answers)) = data.split_first() else { return };
+    let hotp = HotpParams { algorithm: Algorithm::Sha1, digits: params(first).digits, counter: 7 };
+    let params: Params = if first & 8 == 0 { params(first).into() } else { hotp.into() };
+    let name = if params.step() == Some(TimeStep::S60) { "60/ACME:bob" } else { "ACME:bob" };
+    let slot = name.parse().expect("a literal that is a name");
+    let (result, steps) = program_slot(&YkOath, "0123456789abcdef", &slot, params, first, answers);
+    let written = steps.iter().any(|step| matches!(step.ins(), PUT | DELETE));
+    let validated = steps.iter().filter(|step| step.ins() == VALIDATE).count();
+    assert!(validated <= 1, "a second try was spent: {steps:?}");
+    match result {
+        // Without codes that were compared nothing is claimed.
+        Ok(_) => assert!(written && steps.iter().filter(|step| step.ins() == CALCULATE).count() >= 2, "{steps:?}"),
+        Err(error) => assert!(!error.after_write() || written, "{error}: {steps:?}"),
+    }
+}
+
+/// A burn onto a token with many profiles; the first byte chooses what is burned.
+pub fn program_profile(data: &[u8]) {
+    let Some((&first, answers)) = data.split_first() else { return };
+    let slot = Slot::Number(first >> 4);
+    let (result, steps) = program_slot(&Molto2, SERIAL, &slot, params(first).into(), first, answers);
+    let is_write = |step: &&Step| matches!(step.ins(), CONFIG | SEED | TITLE);
+    let refused = steps.iter().filter(|step| step.ins() == ANSWER && !step.done()).count();
+    assert!(refused <= 1 && steps.iter().filter(|step| step.ins() == ANSWER).count() <= 2, "{steps:?}");
+    if let Some(first) = steps.iter().position(|step| is_write(&step)) {
+        let before: Vec<_> = steps[..first].iter().map(Step::ins).collect();
+        assert_eq!(before, [INFO, INFO, INFO, CHALLENGE, ANSWER, INFO], "what precedes the first write");
+        assert!(steps[..first].iter().all(Step::done) && is_ours(&steps[first - 1]), "{steps:?}");
+    }
+    match result {
+        Ok(_) => {
+            let end = steps.last().expect("success without a word");
+            assert!(end.done() && end.ins() == INFO && end.data.last() == Some(&1), "{steps:?}");
+        }
+        Err(error) => assert_eq!(error.after_write(), steps.iter().any(|step| is_write(&step)), "{error}: {steps:?}"),
+    }
+}
+
+/// One burn with whatever a family has beside the seed.
+fn program_slot(
+    family: &dyn TokenFamily,
+    serial: &str,
+    slot: &Slot,
+    params: Params,
+    first: u8,
+    answers: &[u8],
+) -> (Result<TokenInfo, TokenError>, Vec<Step>) {
+    let wire = &mut Wire::new(answers);
+    let key = AccessKey::new(b"TOKEN2MOLTO1-KEY".to_vec()).expect("a literal of a fit length");
+    let order = Order {
+        serial: &SerialNumber::new(serial).expect("a literal of digits"),
+        slot,
+        seed: &Seed::new(b"12345678901234567890".to_vec()).expect("a literal of a fit length"),
+        params,
+        display_timeout: DisplayTimeout::default(),
+        clock: &FixedClock(UnixTime::new(NOW)),
+        models: &Models::builtin(),
+        permits: Permits { overwrite_seed: first & 4 == 0, ..Permits::default() },
+        extras: Extras { access_key: Some(&key), ..Extras::default() },
+        progress: &|_| {},
+    };
+    let result = family.program(wire, &order);
+    if let Err(error) = &result {
+        has_remedy(error);
+    }
+    (result, wire.steps())
 }
 
 fn serial() -> SerialNumber {

@@ -18,7 +18,7 @@ use oathburn_formats::{
 use oathburn_oath::{Encoding, FamilyId, Remedy, Seed, SerialNumber, TimeStep};
 use oathburn_token::{Models, TokenError};
 
-pub use conversation::{exchange, identify, program, sync_clock};
+pub use conversation::{exchange, identify, program, program_applet, program_profile, sync_clock};
 
 /// A reader of foreign bytes.
 pub type Target = fn(&[u8]);
@@ -37,6 +37,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("otpauth", otpauth),
     ("picture", picture),
     ("program", program),
+    ("program_applet", program_applet),
+    ("program_profile", program_profile),
     ("seed", seed),
     ("sync_clock", sync_clock),
     ("users", users),

@@ -8,13 +8,14 @@ use oathburn_token::{DisplayTimeout, Permits};
 use serde_json::{Value, json};
 
 use crate::commands::Result;
+use crate::commands::access::Access;
 use crate::commands::codes::{self, Comparison};
 use crate::commands::select::Wait;
 use crate::commands::source::Source;
 use crate::context::{Context, LazyOpener};
 use crate::failure::Failure;
 use crate::host_clock;
-use crate::output::Outcome;
+use crate::output::{Outcome, printable};
 
 /// Burn a seed onto the token on the reader, escrow first
 ///
@@ -37,9 +38,17 @@ pub(crate) struct Burn {
     /// Burn no other token than this
     #[arg(long)]
     serial: Option<SerialNumber>,
-    /// Where in the token, for tokens with several profiles
+    /// Where in the token, for tokens with several [default: the next free number, or a name made of --issuer and --upn]
     #[arg(long, value_name = "N|NAME")]
     slot: Option<Slot>,
+    /// What the slot is called on the display, where slots have titles [default: the issuer, or the user]
+    #[arg(long, value_name = "TEXT")]
+    title: Option<String>,
+    /// Let every code cost a touch, on tokens that can
+    #[arg(long)]
+    touch: bool,
+    #[command(flatten)]
+    access: Access,
     #[command(flatten)]
     wait: Wait,
     /// Replace a seed that is in use
@@ -71,8 +80,13 @@ impl Burn {
             return Err(Failure::usage(message, "put the seed or the passphrase into a file"));
         }
         let given = self.source.read()?;
+        let access_key = self.access.read()?;
         let escrow = context.escrow()?;
-        let order = self.complete(self.source.order(context, &escrow, given)?);
+        let order = BurnOrder { access_key, ..self.complete(self.source.order(context, &escrow, given)?) };
+        if self.show_codes || self.verify {
+            // What cannot be shown or compared is refused before the token is touched.
+            order.params.totp()?;
+        }
         let officer = LazyOpener::new(context, &escrow);
         let needs_officer = self.show_codes || matches!(order.source, SeedSource::Escrowed(_));
         if needs_officer {
@@ -108,7 +122,9 @@ impl Burn {
                 codes::ask(context, &station, &entry, &burned.totp).map_err(|failure| failure.beside(&outcome.json))?;
             return Ok(Comparison::new(&entry, found).added_to(outcome));
         }
-        context.talk.say("switch the token off and on before you compare codes: it may still show an old one");
+        if !burned.proved {
+            context.talk.say("switch the token off and on before you compare codes: it may still show an old one");
+        }
         Ok(outcome)
     }
 
@@ -119,7 +135,9 @@ impl Burn {
         BurnOrder {
             display_timeout: self.display_timeout,
             serial: self.serial.clone(),
-            slot: self.slot.clone(),
+            slot: self.slot.clone().or(order.slot),
+            title: self.title.clone(),
+            touch: self.touch,
             upn: self.upn.clone().or(order.upn),
             issuer: self.issuer.clone().or(order.issuer),
             permits,
@@ -140,21 +158,27 @@ pub(crate) fn failed(escrow: &Escrow, error: StationError) -> Failure {
 }
 
 fn done(burned: &Burned) -> Outcome {
-    let serial = &burned.identity.serial;
+    let (serial, slot) = (&burned.identity.serial, in_slot(&burned.identity.slot));
     let mut json = json!({
         "entry": burned.entry.to_string(),
         "state": "programmed",
         "drift_seconds": burned.drift.map(Drift::seconds),
+        "codes_compared": burned.proved,
     });
     describe(&mut json, &burned.identity, burned.model.as_ref().map(|model| model.name.as_str()));
-    Outcome::new(json, format!("{serial} is programmed, entry {}\n", burned.entry))
+    Outcome::new(json, format!("{serial}{slot} is programmed, entry {}\n", burned.entry))
+}
+
+/// Where in the token, if there is a choice.
+fn in_slot(slot: &Slot) -> String {
+    if *slot == Slot::SINGLE { String::new() } else { format!(" in slot {}", printable(&slot.to_string())) }
 }
 
 fn planned(plan: &Plan) -> Outcome {
-    let serial = &plan.identity.serial;
+    let (serial, slot) = (&plan.identity.serial, in_slot(&plan.identity.slot));
     let superseded: Vec<_> = plan.supersedes.iter().map(|entry| entry.id.to_string()).collect();
     let step = plan.params.step().map_or_else(String::new, |step| format!(", {step} s"));
-    let mut text = format!("{serial} would be programmed ({}{step})\n", plan.params.algorithm());
+    let mut text = format!("{serial}{slot} would be programmed ({}{step})\n", plan.params.algorithm());
     for entry in &superseded {
         text.extend([entry, " would be superseded\n"]);
     }

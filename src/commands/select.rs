@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use oathburn_escrow::{Entry, Escrow, Filter};
-use oathburn_oath::SerialNumber;
+use oathburn_oath::{SerialNumber, Slot};
 use oathburn_reader::{Conversation, Reader, ReaderSelector};
 
 use crate::context::{Context, Deferred};
@@ -63,6 +63,17 @@ pub(crate) fn entry(escrow: &Escrow, id: &str) -> Result<Entry, Failure> {
 /// The live entry of a token.
 pub(crate) fn entry_of_serial(context: &Context, escrow: &Escrow, serial: &SerialNumber) -> Result<Entry, Failure> {
     let filter = Filter { serial: Some(serial.clone()), ..Filter::default() };
+    live(context, escrow, &filter, &format!("the token {serial}"))
+}
+
+/// The live entry of a token's slot; of its only one, when none is named.
+pub(crate) fn entry_in_slot(
+    context: &Context,
+    escrow: &Escrow,
+    serial: &SerialNumber,
+    slot: Option<&Slot>,
+) -> Result<Entry, Failure> {
+    let filter = Filter { serial: Some(serial.clone()), slot: slot.cloned(), ..Filter::default() };
     live(context, escrow, &filter, &format!("the token {serial}"))
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use oathburn_escrow::{Entry, Escrow};
 use oathburn_formats::{MAX_IMAGE_LEN, SeedInput, read_seed, read_seed_image};
-use oathburn_oath::{Algorithm, Encoding, SerialNumber, TimeStep, TotpParams};
+use oathburn_oath::{Algorithm, Digits, Encoding, HotpParams, Params, SerialNumber, Slot, TimeStep, TotpParams};
 use oathburn_station::{BurnOrder, SeedSource};
 use zeroize::Zeroizing;
 
@@ -23,7 +23,7 @@ pub(crate) struct Source {
     /// Generate a random seed (the default)
     #[arg(long, group = "source")]
     generate: bool,
-    /// Length of a generated seed in bytes [default: 20 for SHA-1, 32 for SHA-256]
+    /// Length of a generated seed in bytes [default: 20 for SHA-1, 32 for SHA-256, 64 for SHA-512]
     #[arg(long, value_name = "N", conflicts_with_all = ["seed_file", "qr", "entry", "again"])]
     seed_bytes: Option<usize>,
     /// A file with the seed in Base32, hex or as otpauth URI (`-`: stdin)
@@ -41,12 +41,22 @@ pub(crate) struct Source {
     /// The sealed seed of a token, once more
     #[arg(long, value_name = "SERIAL", group = "source")]
     again: Option<SerialNumber>,
-    /// The hash: sha1 or sha256 [default: sha1, or what the otpauth URI says]
+    /// The hash: sha1, sha256 or sha512, as far as the token has it [default: sha1, or what the otpauth URI says]
     #[arg(long)]
     algorithm: Option<Algorithm>,
-    /// How long a code lasts: 30 or 60 seconds [default: 30, or what the otpauth URI says]
+    /// How long a code lasts, as far as the token has it: 30, 60, … seconds [default: 30, or what the otpauth URI says]
     #[arg(long, value_name = "SECONDS")]
     time_step: Option<TimeStep>,
+    /// Digits of a code, as far as the token shows so many [default: 6, or what the otpauth URI says]
+    #[arg(long, value_name = "N", value_parser = parse_digits)]
+    digits: Option<Digits>,
+    /// Make codes of a counter that begins here, instead of the time, on tokens that can
+    #[arg(long, value_name = "N", conflicts_with = "time_step")]
+    counter: Option<u64>,
+}
+
+fn parse_digits(text: &str) -> Result<Digits, String> {
+    text.parse().ok().and_then(|digits| Digits::shown(digits).ok()).ok_or_else(|| "4, or 6 to 10".to_owned())
 }
 
 /// How a seed is written.
@@ -122,18 +132,28 @@ impl Source {
             return Ok(BurnOrder { upn: input.account, issuer: input.issuer, ..order });
         }
         if let Some(entry) = self.escrowed(context, escrow)? {
-            let params = entry.params.totp()?;
-            if self.params(params) != params {
+            let params = entry.params;
+            let other = |said: Option<bool>| said.is_some_and(|same| !same);
+            if other(self.algorithm.map(|algorithm| algorithm == params.algorithm()))
+                || other(self.digits.map(|digits| digits == params.digits()))
+                || other(self.time_step.map(|step| Some(step) == params.step()))
+                || other(self.counter.map(|counter| Some(counter) == params.counter()))
+            {
                 let message = "an escrowed seed is burned with its own algorithm and time step";
-                return Err(Failure::usage(message, "leave --algorithm and --time-step out"));
+                return Err(Failure::usage(message, "leave --algorithm, --time-step, --digits and --counter out"));
             }
             let (upn, issuer) = (entry.upn.clone(), entry.issuer.clone());
+            let slot = Some(entry.identity.slot.clone()).filter(|slot| *slot != Slot::SINGLE);
             let order = BurnOrder::new(SeedSource::Escrowed(Box::new(entry)), params);
-            return Ok(BurnOrder { upn, issuer, ..order });
+            return Ok(BurnOrder { upn, issuer, slot, ..order });
         }
         let params = self.params(TotpParams::default());
         // As long as the hash's output (RFC 4226, section 4, requirement 6 and RFC 6238, section 5.1).
-        let len = self.seed_bytes.unwrap_or(if params.algorithm == Algorithm::Sha1 { 20 } else { 32 });
+        let len = self.seed_bytes.unwrap_or(match params.algorithm() {
+            Algorithm::Sha1 => 20,
+            Algorithm::Sha256 => 32,
+            Algorithm::Sha512 => 64,
+        });
         Ok(BurnOrder::new(SeedSource::Generate { len }, params))
     }
 
@@ -146,11 +166,15 @@ impl Source {
     }
 
     /// What the options say, and else what is `said` elsewhere.
-    fn params(&self, said: TotpParams) -> TotpParams {
-        TotpParams {
+    fn params(&self, said: TotpParams) -> Params {
+        let params = TotpParams {
             algorithm: self.algorithm.unwrap_or(said.algorithm),
+            digits: self.digits.unwrap_or(said.digits),
             step: self.time_step.unwrap_or(said.step),
-            ..said
+        };
+        match self.counter {
+            Some(counter) => HotpParams { algorithm: params.algorithm, digits: params.digits, counter }.into(),
+            None => params.into(),
         }
     }
 }

@@ -2,14 +2,15 @@
 
 use clap::Args;
 use oathburn_escrow::Escrow;
-use oathburn_oath::{Drift, SystemClock, UnixTime};
+use oathburn_oath::{Drift, Slot, SystemClock, UnixTime};
 use oathburn_station::{Station, StationError, SyncOrder, Synced};
 use oathburn_token::{ClockSync, Permits, TokenError};
 use serde_json::json;
 
 use crate::cli::parse_time;
+use crate::commands::access::Access;
 use crate::commands::select::Wait;
-use crate::commands::{Result, burn};
+use crate::commands::{Result, burn, codes};
 use crate::context::{Context, LazyOpener};
 use crate::failure::Failure;
 use crate::host_clock;
@@ -18,7 +19,8 @@ use crate::output::Outcome;
 /// Set the clock of the token on the reader
 ///
 /// A token that loses its seed when its clock is set is burned again with its escrowed seed, which needs an officer;
-/// without one it is left alone.
+/// without one it is left alone. Where each slot has a clock of its own, all of them are set. Keys that have no clock are
+/// told the time by whoever asks them for a code: there is nothing to set.
 #[derive(Args, Debug)]
 pub(crate) struct Sync {
     /// Let a token lose its seed; its entry is retired
@@ -30,6 +32,11 @@ pub(crate) struct Sync {
     /// Let the clock go to another time than the present: it will show codes of that time
     #[arg(long)]
     allow_time_travel: bool,
+    /// Only this slot's clock, on tokens where each slot has its own [default: all that hold a seed]
+    #[arg(long, value_name = "N")]
+    slot: Option<Slot>,
+    #[command(flatten)]
+    access: Access,
     #[command(flatten)]
     wait: Wait,
 }
@@ -45,6 +52,8 @@ impl Sync {
             clock: &SystemClock,
         };
         let order = SyncOrder {
+            slot: self.slot.clone(),
+            access_key: self.access.read()?,
             other_time: self.set_time,
             permits: Permits {
                 erase_seed_on_sync: self.allow_erase,
@@ -88,7 +97,13 @@ fn outcome(synced: &Synced) -> Outcome {
         "drift_before_seconds": synced.before.map(Drift::seconds),
         "drift_seconds": synced.after.map(Drift::seconds),
         "reburned": synced.reburned,
+        "slots": synced.slots.iter().map(codes::slot).collect::<Vec<_>>(),
     });
+    if !synced.slots.is_empty() {
+        let slots: Vec<_> = synced.slots.iter().map(ToString::to_string).collect();
+        let text = format!("{serial}: clocks of slots {} set; the seeds were kept\n", slots.join(", "));
+        return Outcome::new(json, text);
+    }
     let (before, after) = (synced.before.unwrap_or_default(), synced.after.unwrap_or_default());
     let seed = match (&entry, synced.reburned) {
         (None, _) => "the seed is gone".to_owned(),

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
 use oathburn_oath::{
-    Digits, FamilyId, HotpParams, Params, SerialNumber, TimeStep, TokenIdentity, TokenRecord, TotpParams, UnixTime,
+    Algorithm, Digits, FamilyId, HotpParams, Params, SerialNumber, Slot, TimeStep, TokenIdentity, TokenRecord,
+    TotpParams, UnixTime,
 };
 use uuid::Uuid;
 
@@ -213,6 +214,31 @@ pub struct Entry {
     pub annotations: Annotations,
 }
 
+/// The family of entries that hold a token's access key instead of a seed. Their slot names the token's own family,
+/// and they live like seeds: sealed before the token is changed, superseded by the next one.
+pub(crate) const ACCESS_KEYS: &str = "access-key";
+
+impl Entry {
+    /// Whether it holds a token's access key instead of a seed: no codes are made of it, and no service wants it.
+    pub fn is_access_key(&self) -> bool {
+        self.identity.family.as_str() == ACCESS_KEYS
+    }
+
+    /// Under which identity the access key of a token is kept.
+    pub fn access_key_of(family: &FamilyId, serial: &SerialNumber) -> TokenIdentity {
+        TokenIdentity {
+            family: FamilyId::new(ACCESS_KEYS).expect("a literal of lower-case letters"),
+            serial: serial.clone(),
+            slot: Slot::Name(family.as_str().into()),
+        }
+    }
+
+    /// What stands where the parameters of a seed would: an access key makes no codes.
+    pub fn no_codes() -> Params {
+        HotpParams { algorithm: Algorithm::Sha1, digits: Digits::SIX, counter: 0 }.into()
+    }
+}
+
 /// Reads a row; what is not an entry of ours is damage.
 impl TryFrom<&EntryRow> for Entry {
     type Error = EscrowError;
@@ -227,7 +253,7 @@ impl TryFrom<&EntryRow> for Entry {
         let time = |column: &str, value: i64| u64::try_from(value).map(UnixTime::new).map_err(|_| damaged(column));
         let maybe_time = |column: &str, value: Option<i64>| value.map(|value| time(column, value)).transpose();
         let digits = u8::try_from(row.digits).map_err(|_| damaged("digits"))?;
-        let digits = Digits::new(digits).map_err(|_| damaged("digits"))?;
+        let digits = Digits::shown(digits).map_err(|_| damaged("digits"))?;
         let algorithm = row.algorithm.parse().map_err(|_| damaged("algorithm"))?;
         let params = match (row.time_step, row.counter) {
             (0, Some(counter)) => HotpParams { algorithm, digits, counter: counter.cast_unsigned() }.into(),

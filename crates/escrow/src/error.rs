@@ -419,6 +419,12 @@ pub enum EscrowError {
         /// The line.
         line: u32,
     },
+    /// The entry holds a token's access key, not a seed.
+    #[error("entry {entry} holds the access key of a token, no seed")]
+    AccessKey {
+        /// Which entry.
+        entry: EntryId,
+    },
     /// The entry's state does not allow it.
     #[error("entry {entry} is {state} and cannot become {wanted}")]
     WrongState {

@@ -221,7 +221,8 @@ impl Escrow {
         self.entries_after(filter, None, usize::MAX)
     }
 
-    /// Up to `limit` entries, oldest first, that come after one.
+    /// Up to `limit` entries, oldest first, that come after one. Access keys of tokens are among them only where their
+    /// family is asked for.
     pub fn entries_after(
         &self,
         filter: &Filter,
@@ -229,7 +230,8 @@ impl Escrow {
         limit: usize,
     ) -> Result<Vec<Entry>, EscrowError> {
         let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
-        let rows = store::read(&*self.inner.store, |view| view.entries(filter, &after, limit))?;
+        let filter = Filter { seeds_only: filter.family.is_none(), ..filter.clone() };
+        let rows = store::read(&*self.inner.store, |view| view.entries(&filter, &after, limit))?;
         rows.iter().map(Entry::try_from).collect()
     }
 
@@ -244,7 +246,8 @@ impl Escrow {
             }
             verified(view, &trust, rows)
         })?;
-        rows.iter().map(Entry::try_from).collect()
+        let entries: Vec<Entry> = rows.iter().map(Entry::try_from).collect::<Result<_, _>>()?;
+        Ok(entries.into_iter().filter(|entry| !entry.is_access_key()).collect())
     }
 
     /// Prepares to open seals with an officer's keys.

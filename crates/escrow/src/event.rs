@@ -41,6 +41,8 @@ named! {
         Verified = "verified",
         /// A token's clock was set.
         Synced = "synced",
+        /// A token was changed in another way: a title, a name, a lock.
+        TokenChanged = "token-changed",
         /// UPN or issuer were set.
         Assigned = "assigned",
         /// UPN and issuer were taken away.

@@ -14,7 +14,7 @@ use crate::roster::Trust;
 use crate::seal;
 use crate::store::{self, EntryRow, EventRow, View};
 use crate::wrap::{self, Key};
-use crate::{Disclosure, Entry, EntryId, EscrowError, EventKind, Facts, Officer};
+use crate::{Disclosure, Entry, EntryId, EscrowError, EventKind, Facts, Officer, Purpose};
 
 /// Opens seals with an officer's keys. It remembers the session keys it has unwrapped, and wipes them at its end.
 pub struct Opener {
@@ -39,6 +39,10 @@ impl Opener {
 
     /// The records of many tokens, in the same order, all or none; they are noted together.
     pub fn open_all(&self, entries: &[Entry], disclosure: &Disclosure) -> Result<Vec<TokenRecord>, EscrowError> {
+        let for_seeds = !matches!(disclosure.purpose, Purpose::Burn | Purpose::Reveal);
+        if let Some(entry) = entries.iter().find(|entry| for_seeds && entry.is_access_key()) {
+            return Err(EscrowError::AccessKey { entry: entry.id });
+        }
         self.escrow.steadily(|trust| {
             self.escrow.known(&self.officer)?;
             let records = store::read(&*self.escrow.store, |view| {

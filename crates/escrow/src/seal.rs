@@ -284,7 +284,7 @@ fn parts(plaintext: &[u8]) -> Option<Parts<'_>> {
     let (&[algorithm, digits], rest) = rest.split_first_chunk()?;
     let (&origin, factor) = rest.split_last()?;
     let algorithm = Algorithm::ALL.into_iter().find(|&one| algorithm_number(one) == algorithm)?;
-    let digits = Digits::new(digits).ok()?;
+    let digits = Digits::shown(digits).ok()?;
     let params = match version {
         TIME_BASED => {
             let step = TimeStep::new(u32::from_be_bytes(factor.try_into().ok()?)).ok()?;

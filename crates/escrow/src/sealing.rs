@@ -234,6 +234,11 @@ impl Escrow {
         self.note(EventKind::Synced, entry, facts.with("drift_seconds", drift_seconds), None)
     }
 
+    /// Notes that the token of some entries was changed in a way that concerns none of their seeds, all or none.
+    pub fn note_changed(&self, entries: &[EntryId], facts: Facts, reason: Option<&str>) -> Result<(), EscrowError> {
+        self.note_all(EventKind::TokenChanged, entries, facts, reason)
+    }
+
     /// Notes texts and tags of some entries, all or none.
     pub fn annotate(
         &self,

@@ -39,6 +39,8 @@ impl Opener {
         mut fits: impl FnMut(&Entry, &TokenRecord) -> bool,
     ) -> Result<Selection<'_>, EscrowError> {
         let trust = self.escrow.trust();
+        // No service has a use for what opens a token.
+        let filter = &Filter { seeds_only: true, ..filter.clone() };
         let (mut entries, mut after) = (Vec::new(), Vec::new());
         loop {
             let last = store::read(&*self.escrow.store, |view| {

@@ -8,7 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use oathburn_escrow::{EntryState as S, *};
-use oathburn_oath::{Remedy, Seed, SerialNumber, Slot, UnixTime};
+use oathburn_oath::{Remedy, Seed, SerialNumber, Slot, TokenRecord, UnixTime};
 use support::*;
 
 const SEED: &[u8] = b"12345678901234567890";
@@ -131,7 +131,7 @@ fn a_file_is_imported_all_or_nothing_and_read_page_by_page() {
     let home = Home::new();
     let escrow = home.open();
     let mut records: Vec<_> = (0..2500).map(|n| record(&format!("{n:04}"), format!("seed {n}").as_bytes())).collect();
-    let reservations = |records: &[oathburn_oath::TokenRecord]| {
+    let reservations = |records: &[TokenRecord]| {
         let one = |record| Reservation { record, origin: Origin::Imported, batch: None };
         escrow.import(&records.iter().map(one).collect::<Vec<_>>(), Facts::new().with("file", "tokens.csv"))
     };
@@ -381,4 +381,37 @@ fn ciphertexts_tell_nothing_about_the_length_of_seeds() {
     let lengths: i64 =
         connection.query_row("SELECT count(DISTINCT length(ciphertext)) FROM entries", [], |row| row.get(0)).unwrap();
     assert_eq!(lengths, 1);
+}
+
+#[test]
+fn an_access_key_lives_like_a_seed_and_is_none() {
+    let home = Home::new();
+    let escrow = home.open();
+    let seed = reserve(&escrow, "0001", SEED);
+    let keep = |key: &[u8]| {
+        let identity = Entry::access_key_of(&identity("0001").family, &identity("0001").serial);
+        let record = TokenRecord { identity, params: Entry::no_codes(), upn: None, ..record("0001", key) };
+        let id = escrow.reserve(&Reservation { record: &record, origin: Origin::Given, batch: None }).unwrap();
+        escrow.mark_programmed(id, &Programmed::default()).unwrap();
+        (id, record.identity)
+    };
+    let (first, _) = keep(SEED);
+    let (second, whose) = keep(b"hunter2");
+    assert_eq!((entry(&escrow, first).state, entry(&escrow, second).state), (S::Superseded, S::Programmed));
+    assert!(entry(&escrow, second).is_access_key() && !entry(&escrow, seed).is_access_key());
+    // Whoever asks for seeds gets none of it, by whatever he asks.
+    let filter = Filter { serial: Some(whose.serial.clone()), ..Filter::default() };
+    let ids = |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.id).collect::<Vec<_>>();
+    assert_eq!(ids(escrow.entries(&filter).unwrap()), [seed]);
+    assert_eq!(ids(escrow.entries(&Filter::default()).unwrap()), [seed]);
+    assert_eq!(ids(escrow.duplicates_of(&Seed::new(SEED.to_vec()).unwrap()).unwrap()), [seed]);
+    assert_eq!(ids(escrow.current(&whose).unwrap()), [second]);
+    let opener = escrow.opener(home.officer()).unwrap();
+    let open = |purpose| opener.open(&entry(&escrow, second), &Disclosure::new(purpose));
+    for purpose in [Purpose::Export, Purpose::ShowCodes, Purpose::CompareCode] {
+        assert!(matches!(open(purpose), Err(EscrowError::AccessKey { entry }) if entry == second));
+    }
+    assert_eq!(open(Purpose::Burn).unwrap().seed.expose(), b"hunter2");
+    let report = escrow.check(Some(&home.officer)).unwrap();
+    assert_eq!((report.findings.as_slice(), report.entries, report.opened), (&[][..], 3, 3));
 }

@@ -44,7 +44,7 @@ pub enum OathError {
     #[error("a code has 6 to 10 digits")]
     Digits,
     /// Not what a display shows.
-    #[error("a displayed code has 6 to 10 digits and nothing else, and two codes have equally many")]
+    #[error("a displayed code has 4 or 6 to 10 digits and nothing else, and two codes have equally many")]
     DisplayedCode,
     /// No time at all, or not a number.
     #[error("a time step is a whole number of seconds, at least 1")]

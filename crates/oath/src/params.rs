@@ -61,23 +61,37 @@ impl FromStr for Algorithm {
     }
 }
 
-/// How many decimal digits a code has: 6 to 10 (RFC 4226, section 5.3).
+/// How many decimal digits a code has: 6 to 10 (RFC 4226, section 5.3), and 4 on tokens that can show so few.
 ///
 /// A code is cut from 31 bits, so the first of ten digits is 0, 1 or 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digits(u8);
 
 impl Digits {
+    /// Four, which only some tokens show: fewer than the standard allows, so services and files know it rarely.
+    pub const FOUR: Self = Self(4);
     /// Six, what nearly every token shows.
     pub const SIX: Self = Self(6);
+    /// Seven.
+    pub const SEVEN: Self = Self(7);
     /// Eight.
     pub const EIGHT: Self = Self(8);
+    /// Ten.
+    pub const TEN: Self = Self(10);
 
     /// 6..=10 digits.
     pub const fn new(digits: u8) -> Result<Self, OathError> {
         match digits {
             6..=10 => Ok(Self(digits)),
             _ => Err(OathError::Digits),
+        }
+    }
+
+    /// What a token may show: 4, or 6..=10 digits.
+    pub const fn shown(digits: u8) -> Result<Self, OathError> {
+        match digits {
+            4 => Ok(Self::FOUR),
+            _ => Self::new(digits),
         }
     }
 
@@ -96,6 +110,7 @@ impl Digits {
     pub(crate) fn cut<const N: usize>(self, bits: [u32; N]) -> [u32; N] {
         // Known divisors become multiplications.
         match self.0 {
+            4 => bits.map(|bits| bits % 10_000),
             6 => bits.map(|bits| bits % 1_000_000),
             7 => bits.map(|bits| bits % 10_000_000),
             8 => bits.map(|bits| bits % 100_000_000),
@@ -296,6 +311,7 @@ mod tests {
     fn digits_and_steps_have_ranges() {
         for digits in 0..=255 {
             assert_eq!(Digits::new(digits).is_ok(), (6..=10).contains(&digits), "{digits}");
+            assert_eq!(Digits::shown(digits).is_ok(), digits == 4 || (6..=10).contains(&digits), "{digits}");
         }
         assert_eq!("".parse::<Digits>(), Err(OathError::Digits));
         assert_eq!("0".parse::<TimeStep>(), Err(OathError::TimeStep));

@@ -26,7 +26,7 @@ impl Window {
     }
 }
 
-/// A code that somebody read from a display: 6 to 10 digits. `Debug` prints none of them.
+/// A code that somebody read from a display: 4, or 6 to 10 digits. `Debug` prints none of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct DisplayedCode {
     value: u64,
@@ -51,7 +51,7 @@ impl FromStr for DisplayedCode {
             value = value * 10 + u64::from(digit);
             len += 1;
         }
-        let digits = Digits::new(len).map_err(|_| OathError::DisplayedCode)?;
+        let digits = Digits::shown(len).map_err(|_| OathError::DisplayedCode)?;
         Ok(Self { value, digits })
     }
 }

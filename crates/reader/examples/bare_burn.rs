@@ -8,7 +8,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use oathburn_oath::{Seed, Slot, SystemClock, TotpParams};
-use oathburn_token::{DisplayTimeout, FAMILIES, Models, Order, Permits, Transport, TransportError};
+use oathburn_token::{DisplayTimeout, Extras, FAMILIES, Models, Order, Permits, Transport, TransportError};
 use pcsc::{Context, Disposition, MAX_BUFFER_SIZE, Protocols, Scope, ShareMode, Transaction};
 
 /// What `emulate` calls its readers.
@@ -47,11 +47,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             serial: &info.serial,
             slot: &Slot::SINGLE,
             seed: &Seed::generate(20)?,
-            params: TotpParams::default(),
+            params: TotpParams::default().into(),
             display_timeout: DisplayTimeout::default(),
             clock: &SystemClock,
             models: &models,
             permits: Permits::default(),
+            extras: Extras::default(),
             progress: &|_| {},
         };
         family.program(&mut wire, &order)?;

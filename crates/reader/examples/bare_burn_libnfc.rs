@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nfc1::{BaudRate, Context, Device, Modulation, ModulationType, Property, Timeout};
 use oathburn_oath::{Seed, Slot, SystemClock, TotpParams};
-use oathburn_token::{DisplayTimeout, FAMILIES, Models, Order, Permits, Transport, TransportError};
+use oathburn_token::{DisplayTimeout, Extras, FAMILIES, Models, Order, Permits, Transport, TransportError};
 
 /// libnfc as it comes, with a stopwatch.
 struct Wire {
@@ -51,11 +51,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             serial: &info.serial,
             slot: &Slot::SINGLE,
             seed: &Seed::generate(20)?,
-            params: TotpParams::default(),
+            params: TotpParams::default().into(),
             display_timeout: DisplayTimeout::default(),
             clock: &SystemClock,
             models: &models,
             permits: Permits::default(),
+            extras: Extras::default(),
             progress: &|_| {},
         };
         family.program(&mut wire, &order)?;

@@ -6,7 +6,10 @@ use oathburn_escrow::{
 use oathburn_oath::{
     Drift, FixedClock, Params, Remedy, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, Totp, TotpParams, UnixTime,
 };
-use oathburn_token::{DisplayTimeout, Model, Order, Permits, TokenError, TokenFamily, TokenInfo, Transport, family};
+use oathburn_token::{
+    AccessKey, DisplayTimeout, Extras, Model, Naming, Order, Permits, SlotInfo, Slots, TokenError, TokenFamily,
+    TokenInfo, Transport, find_slot,
+};
 
 use crate::{Event, Identified, Station, StationError};
 
@@ -35,8 +38,14 @@ pub struct BurnOrder {
     pub display_timeout: DisplayTimeout,
     /// The only token that will do, if one is named.
     pub serial: Option<SerialNumber>,
-    /// Where in the token; `None` for the only slot of a single-profile token.
+    /// Where in the token; `None` for the only slot, the next free one, or the one named after issuer and user.
     pub slot: Option<Slot>,
+    /// What the slot is called, where slots have titles; else made of issuer or user.
+    pub title: Option<String>,
+    /// Whether a code costs a touch.
+    pub touch: bool,
+    /// The key that the token asks for, if somebody gives it.
+    pub access_key: Option<AccessKey>,
     /// The user it is for.
     pub upn: Option<String>,
     /// The service it is for.
@@ -56,6 +65,9 @@ impl BurnOrder {
             display_timeout: DisplayTimeout::default(),
             serial: None,
             slot: None,
+            title: None,
+            touch: false,
+            access_key: None,
             upn: None,
             issuer: None,
             other_time: None,
@@ -77,6 +89,8 @@ pub struct Burned {
     pub model: Option<Model>,
     /// Its clock minus ours, afterwards.
     pub drift: Option<Drift>,
+    /// Whether it computed codes, and they were the right ones.
+    pub proved: bool,
     /// The codes it must show now; mute.
     pub totp: Totp,
 }
@@ -99,7 +113,12 @@ struct Prepared {
     token: Identified,
     driver: &'static dyn TokenFamily,
     record: TokenRecord,
-    params: TotpParams,
+    /// The key that the token asks for.
+    access_key: Option<AccessKey>,
+    /// What the slot is to be called.
+    title: Option<String>,
+    /// Whether the slot may hold something: what an unfinished burn left, the same seed, or what may be replaced.
+    overwrite: bool,
     origin: Origin,
     /// The unfinished entry whose seed is used, where it need not be reserved again.
     resumes: Option<Entry>,
@@ -148,7 +167,7 @@ impl Station<'_> {
         lease: Option<&Lease>,
         observer: &dyn Fn(&Event),
     ) -> Result<Burned, StationError> {
-        let prepared = self.prepare(token, order, lease)?;
+        let prepared = self.prepare(transport, token, order, lease)?;
         let entry = if let Some(entry) = &prepared.resumes {
             self.adopt(entry, order)?;
             observer(&Event::Resumed { entry: entry.id });
@@ -167,9 +186,7 @@ impl Station<'_> {
         let programmed = Programmed {
             model: prepared.token.model.as_ref().map(|model| model.name.clone()),
             drift_seconds: drift.map(Drift::seconds),
-            facts: Facts::new()
-                .with("display_timeout", i64::from(order.display_timeout.seconds()))
-                .with_some("set_to", order.other_time.map(seconds_of)),
+            facts: programmed_facts(order, &prepared),
         };
         self.escrow.mark_programmed(entry, &programmed).map_err(|source| StationError::NotMarkedProgrammed {
             serial: info.serial.clone(),
@@ -177,27 +194,37 @@ impl Station<'_> {
             source: Box::new(source),
         })?;
         observer(&Event::Programmed { entry });
-        let totp = Totp::new(&prepared.record.seed, prepared.params);
+        let proved = prepared.driver.capabilities().reads_codes;
+        if proved {
+            self.escrow.note_verified(entry, Facts::new().with("read_back", "burn"))?;
+        }
+        let totp = Totp::new(&prepared.record.seed, as_time_based(prepared.record.params));
         let (identity, model) = (prepared.record.identity, prepared.token.model);
-        Ok(Burned { entry, identity, info, model, drift, totp })
+        Ok(Burned { entry, identity, info, model, drift, proved, totp })
     }
 
     /// Everything of [`Station::burn`] that changes nothing: identifies the token and checks the order.
     pub fn plan(&self, transport: &mut dyn Transport, order: &BurnOrder) -> Result<Plan, StationError> {
-        let Prepared { token, record, supersedes, .. } =
-            self.prepare(self.identify(transport, &|_| {})?, order, None)?;
+        let token = self.identify(transport, &|_| {})?;
+        let Prepared { token, record, supersedes, .. } = self.prepare(transport, token, order, None)?;
         Ok(Plan { token, identity: record.identity, params: record.params, supersedes })
     }
 
-    fn prepare(&self, token: Identified, order: &BurnOrder, lease: Option<&Lease>) -> Result<Prepared, StationError> {
-        if let Some(expected) = order.serial.as_ref().filter(|expected| **expected != token.info.serial) {
-            return Err(StationError::OtherToken { expected: expected.clone(), found: token.info.serial });
-        }
-        let driver = family(&token.info.family).expect("the family that identified the token is in the table");
+    fn prepare(
+        &self,
+        transport: &mut dyn Transport,
+        token: Identified,
+        order: &BurnOrder,
+        lease: Option<&Lease>,
+    ) -> Result<Prepared, StationError> {
+        token.expect(order.serial.as_ref())?;
+        let driver = token.driver();
+        let access_key = self.access_key(driver, &token.info, order.access_key.as_ref())?;
+        let slots = driver.slots(transport, access_key.as_ref())?;
         let identity = TokenIdentity {
             family: token.info.family.clone(),
             serial: token.info.serial.clone(),
-            slot: order.slot.clone().unwrap_or(Slot::SINGLE),
+            slot: self.choose_slot(driver, &token.info, &slots, order)?,
         };
         let (unfinished, in_use): (Vec<_>, Vec<_>) = self
             .escrow
@@ -206,7 +233,6 @@ impl Station<'_> {
             .filter(|entry| entry.state.is_live())
             .partition(|entry| entry.state.is_unfinished());
         let (seed, params, origin, resumes) = self.choose_seed(order, lease, unfinished.first())?;
-        let time_based = params.totp()?;
         let record = TokenRecord {
             identity,
             params,
@@ -219,17 +245,66 @@ impl Station<'_> {
             return Err(TokenError::OtherTimeNotPermitted.into());
         }
         let other_time = order.other_time.map(FixedClock);
-        driver.validate(&driver_order(self, order, (&record, time_based), other_time.as_ref(), &|_| {}))?;
-        self.check_duplicates(&record, lease)?;
+        let title = title(order, driver.capabilities().max_title_len);
+        let mut prepared = Prepared {
+            overwrite: order.permits.overwrite_seed || !unfinished.is_empty(),
+            supersedes: Vec::new(),
+            token,
+            driver,
+            record,
+            access_key,
+            title,
+            origin,
+            resumes,
+        };
+        driver.validate(&driver_order(self, order, &prepared, other_time.as_ref(), &|_| {}))?;
+        self.check_duplicates(&prepared.record, lease)?;
+        let slot = &prepared.record.identity.slot;
         if let (Some(live), true) = (in_use.first(), unfinished.is_empty()) {
             let same_seed = matches!(&order.source, SeedSource::Escrowed(entry) if entry.id == live.id);
             if !order.permits.overwrite_seed && !same_seed {
-                return Err(StationError::Live { serial: record.identity.serial, entry: live.id });
+                return Err(StationError::Live { serial: prepared.record.identity.serial, entry: live.id });
+            }
+            prepared.overwrite |= same_seed;
+        } else if find_slot(&slots, slot).is_some_and(|info| info.has_seed) && !prepared.overwrite {
+            // Somebody else's, that no escrow keeps.
+            return Err(TokenError::SlotInUse { slot: slot.clone() }.into());
+        }
+        let used_again = prepared.resumes.as_ref().map(|entry| entry.id);
+        let replaced = unfinished.into_iter().chain(in_use).filter(|entry| Some(entry.id) != used_again);
+        prepared.supersedes = replaced.collect();
+        Ok(prepared)
+    }
+
+    /// Where the seed goes. An unfinished burn of the token is taken up where it began; a slot that the escrow believes
+    /// to be in use is not free, whatever the token says.
+    fn choose_slot(
+        &self,
+        driver: &dyn TokenFamily,
+        info: &TokenInfo,
+        slots: &[SlotInfo],
+        order: &BurnOrder,
+    ) -> Result<Slot, StationError> {
+        let mut slots = slots.to_vec();
+        if driver.capabilities().slots == Slots::Numbered && order.slot.is_none() {
+            let live = self.live_on_token(info)?;
+            let unfinished = live.iter().rev().filter(|entry| entry.state.is_unfinished());
+            let mut mine = unfinished.filter(|entry| order.upn.is_none() || entry.upn == order.upn);
+            if let Some(entry) = mine.next() {
+                return Ok(entry.identity.slot.clone());
+            }
+            for info in &mut slots {
+                info.has_seed |= live.iter().any(|entry| Some(&entry.identity.slot) == info.slot.as_ref());
             }
         }
-        let used_again = resumes.as_ref().map(|entry| entry.id);
-        let supersedes = unfinished.into_iter().chain(in_use).filter(|entry| Some(entry.id) != used_again).collect();
-        Ok(Prepared { token, driver, record, params: time_based, origin, resumes, supersedes })
+        let naming = Naming {
+            slot: order.slot.as_ref(),
+            issuer: order.issuer.as_deref(),
+            account: order.upn.as_deref(),
+            params: order.params,
+            slots: &slots,
+        };
+        Ok(driver.choose_slot(&naming)?)
     }
 
     /// The seed to burn. A seed that is given wins over that of an unfinished burn; a generated one gives way to it
@@ -295,7 +370,7 @@ impl Station<'_> {
     ) -> Result<TokenInfo, StationError> {
         let progress = |progress| observer(&Event::Token(progress));
         let other_time = order.other_time.map(FixedClock);
-        let order = driver_order(self, order, (&prepared.record, prepared.params), other_time.as_ref(), &progress);
+        let order = driver_order(self, order, prepared, other_time.as_ref(), &progress);
         let source = match prepared.driver.program(transport, &order) {
             Ok(info) => return Ok(info),
             Err(source) => source,
@@ -328,21 +403,58 @@ fn is_taken_up(entry: &Entry, order: &BurnOrder, lease: Option<&Lease>) -> bool 
 fn driver_order<'a>(
     station: &Station<'a>,
     order: &'a BurnOrder,
-    (record, params): (&'a TokenRecord, TotpParams),
+    prepared: &'a Prepared,
     other_time: Option<&'a FixedClock>,
     progress: &'a dyn Fn(oathburn_token::Progress),
 ) -> Order<'a> {
+    let record = &prepared.record;
     Order {
         serial: &record.identity.serial,
         slot: &record.identity.slot,
         seed: &record.seed,
-        params,
+        params: record.params,
         display_timeout: order.display_timeout,
         clock: other_time.map_or(station.clock, |time| time),
         models: station.models,
-        permits: order.permits,
+        permits: Permits { overwrite_seed: prepared.overwrite, ..order.permits },
+        extras: Extras {
+            title: prepared.title.as_deref(),
+            touch: order.touch,
+            access_key: prepared.access_key.as_ref(),
+        },
         progress,
     }
+}
+
+/// What is worth keeping of a burn beside what is sealed.
+fn programmed_facts(order: &BurnOrder, prepared: &Prepared) -> Facts {
+    let shown = prepared.driver.capabilities().display_timeout;
+    let timeout = shown.then(|| i64::from(order.display_timeout.seconds()));
+    Facts::new()
+        .with_some("display_timeout", timeout)
+        .with_some("title", prepared.title.as_deref())
+        .with_some("touch", order.touch.then_some(1_i64))
+        .with_some("set_to", order.other_time.map(seconds_of))
+}
+
+/// What the slot is called: as it was asked for, or the service, or the user, as far as there is room.
+fn title(order: &BurnOrder, max: usize) -> Option<String> {
+    let user = || order.upn.as_deref().map(|upn| upn.split('@').next().unwrap_or(upn));
+    let made = || {
+        let whole = order.issuer.as_deref().or_else(user).filter(|_| max > 0)?;
+        let end = (0..=max.min(whole.len())).rev().find(|&end| whole.is_char_boundary(end))?;
+        Some(whole[..end].trim().to_owned()).filter(|title| !title.is_empty())
+    };
+    order.title.clone().or_else(made)
+}
+
+/// Counting seeds make codes of counters: their step is no matter.
+pub(crate) fn as_time_based(params: Params) -> TotpParams {
+    params.totp().unwrap_or(TotpParams {
+        algorithm: params.algorithm(),
+        digits: params.digits(),
+        ..TotpParams::default()
+    })
 }
 
 /// A time as events note it.

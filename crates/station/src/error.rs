@@ -146,6 +146,20 @@ pub enum StationError {
         /// Its entry.
         entry: EntryId,
     },
+    /// Nobody knows whether the token has the access key that was to be its last.
+    #[error("whether {serial} has the access key of entry {entry} is not known")]
+    AccessKeyUnsure {
+        /// The token.
+        serial: SerialNumber,
+        /// The entry of the key.
+        entry: EntryId,
+    },
+    /// The token waited for its button, and nobody pressed it, or nobody said so.
+    #[error("the token {serial} waits for its button, and whether somebody pressed it is not known")]
+    NotConfirmed {
+        /// The token.
+        serial: SerialNumber,
+    },
     /// A sealed seed was asked for, and no officer is there to open it.
     #[error("only an officer can open an escrowed seed")]
     OfficerNeeded,
@@ -158,7 +172,6 @@ fn untouched(error: &TokenError) -> &'static str {
 
 fn describe(card: &ForeignCard) -> String {
     let kind = match card.kind {
-        "multi-profile-token" => "a token with many profiles",
         "security-key" => "a security key",
         "smart-card" => "a smart card",
         "payment-card" => "a payment card",
@@ -195,6 +208,8 @@ impl Remedy for StationError {
             Self::LineEnded { .. } => "line-ended",
             Self::SetAside { .. } => "token-set-aside",
             Self::CodeDiffers { .. } => "code-differs",
+            Self::AccessKeyUnsure { .. } => "access-key-unsure",
+            Self::NotConfirmed { .. } => "token-not-confirmed",
             Self::OfficerNeeded => "officer-needed",
         }
     }
@@ -233,6 +248,12 @@ impl Remedy for StationError {
             }
             Self::CodeDiffers { .. } => {
                 "switch the token off and on and look again; if it still shows others, take its line up again with `oathburn batch retry-failed`"
+            }
+            Self::AccessKeyUnsure { .. } => {
+                "if the change was confirmed with the token's button, try the new key with `oathburn token access-key check`; else give the old one with --access-key-file. A wrong one costs a try"
+            }
+            Self::NotConfirmed { .. } => {
+                "start again and press the token's button when you are asked to; if it was pressed, `oathburn token slots` shows what is left, and `oathburn token access-key check` tries a new access key"
             }
             Self::OfficerNeeded => "name the officer's file with --identity",
         };

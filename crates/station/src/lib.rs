@@ -19,6 +19,8 @@
 //! }
 //! ```
 
+mod access;
+mod act;
 mod batch;
 mod burn;
 mod drift;
@@ -26,9 +28,12 @@ mod error;
 mod event;
 mod identify;
 mod identify_code;
+mod read_back;
 mod sync;
 mod verify;
 
+pub use access::{AccessChange, AccessOrder, Accessed};
+pub use act::{Act, ActOrder, Acted};
 pub use batch::{
     BatchEnd, BatchEvent, BatchObserver, BatchOptions, BatchRun, DoneLine, Place, PlanProblem, Prescribed, Trouble,
     TroubleKind, check_lines,
@@ -39,6 +44,7 @@ pub use error::StationError;
 pub use event::Event;
 pub use identify::Identified;
 pub use identify_code::{Candidate, CodeSearch};
+pub use read_back::ReadBack;
 pub use sync::{SyncOrder, Synced};
 pub use verify::Verification;
 

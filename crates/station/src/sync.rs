@@ -1,8 +1,10 @@
 //! Set a token's clock, without losing its seed.
 
 use oathburn_escrow::{Entry, EventFilter, EventKind, Facts};
-use oathburn_oath::{Drift, Remedy, Slot, TokenIdentity, UnixTime};
-use oathburn_token::{ClockOrder, ClockSync, DisplayTimeout, Model, Permits, TokenError, TokenInfo, Transport, family};
+use oathburn_oath::{Drift, Remedy, Slot, TokenIdentity, TotpParams, UnixTime};
+use oathburn_token::{
+    AccessKey, ClockOf, ClockOrder, ClockSync, DisplayTimeout, Model, Permits, TokenError, TokenInfo, Transport,
+};
 
 use crate::burn::seconds_of;
 use crate::{BurnOrder, Event, Identified, SeedSource, Station, StationError};
@@ -10,6 +12,10 @@ use crate::{BurnOrder, Event, Identified, SeedSource, Station, StationError};
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct SyncOrder {
+    /// Which slot's clock, where each has its own; `None` for all that the token has a seed in.
+    pub slot: Option<Slot>,
+    /// The key that the token asks for, if somebody gives it.
+    pub access_key: Option<AccessKey>,
     /// Another time than the present; needs [`Permits::set_other_time`].
     pub other_time: Option<UnixTime>,
     /// What may be destroyed.
@@ -29,6 +35,8 @@ pub struct Synced {
     pub before: Option<Drift>,
     /// Its clock minus ours, afterwards.
     pub after: Option<Drift>,
+    /// The slots whose clocks were set, where each has its own.
+    pub slots: Vec<Slot>,
     /// Whether the seed was burned again, because setting the clock had erased it.
     pub reburned: bool,
 }
@@ -48,6 +56,17 @@ impl Station<'_> {
         observer(&Event::Identified(token.clone()));
         if order.other_time.is_some() && !order.permits.set_other_time {
             return Err(TokenError::OtherTimeNotPermitted.into());
+        }
+        match token.driver().capabilities().clock {
+            ClockOf::Token => {}
+            ClockOf::Slot => return self.sync_slots(transport, order, token),
+            ClockOf::Host => {
+                let what = "have its clock set: it has none, and whoever asks it for a code tells it the time";
+                return Err(TokenError::Unable { what }.into());
+            }
+        }
+        if let Some(slot) = order.slot.as_ref().filter(|slot| **slot != Slot::SINGLE) {
+            return Err(TokenError::NoSuchSlot { slot: slot.clone() }.into());
         }
         let entry = self.entry_on(&token)?;
         let keeps_seed = token.model.as_ref().is_some_and(|model| model.sync == ClockSync::Unrestricted);
@@ -82,9 +101,11 @@ impl Station<'_> {
         entry: &Entry,
         keeps_seed: bool,
     ) -> Result<Synced, StationError> {
-        let driver = family(&token.info.family).expect("the family that identified the token is in the table");
+        let driver = token.driver();
         let clock_order = ClockOrder {
             serial: &token.info.serial,
+            slot: None,
+            access_key: order.access_key.as_ref(),
             params: entry.params.totp()?,
             display_timeout: self.display_timeout_of(entry)?,
             clock: self.clock,
@@ -111,7 +132,56 @@ impl Station<'_> {
             self.escrow.retire(entry.id, Some("setting the clock erased the seed"))?;
             None
         };
-        Ok(Synced { entry, info, model: token.model, before: token.drift, after, reburned: false })
+        Ok(Synced { entry, info, model: token.model, before: token.drift, after, slots: Vec::new(), reburned: false })
+    }
+
+    /// Sets the clocks of one slot or of all that hold a seed, one conversation each, so that of whatever breaks is known
+    /// which slot it concerns. Their seeds stay. Slots that the escrow knows nothing of are set as well.
+    fn sync_slots(
+        &self,
+        transport: &mut dyn Transport,
+        order: &SyncOrder,
+        token: Identified,
+    ) -> Result<Synced, StationError> {
+        let driver = token.driver();
+        let key = self.access_key(driver, &token.info, order.access_key.as_ref())?;
+        let slots: Vec<Slot> = if let Some(slot) = &order.slot {
+            vec![slot.clone()]
+        } else {
+            let used = driver.slots(transport, key.as_ref())?.into_iter().filter(|info| info.has_seed);
+            used.filter_map(|info| info.slot).collect()
+        };
+        let mut last = None;
+        for slot in &slots {
+            let entry = self.live(&token.info, slot)?.into_iter().find(|entry| entry.state.is_finished());
+            let params = entry.as_ref().map_or(Ok(TotpParams::default()), |entry| entry.params.totp())?;
+            let clock_order = ClockOrder {
+                serial: &token.info.serial,
+                slot: Some(slot),
+                access_key: key.as_ref(),
+                params,
+                display_timeout: DisplayTimeout::default(),
+                clock: self.clock,
+                other_time: order.other_time,
+                models: self.models,
+                permits: order.permits,
+                progress: &|_| {},
+            };
+            match (driver.sync_clock(transport, &clock_order), &entry) {
+                (Ok(_), Some(entry)) => {
+                    let facts = Facts::new().with_some("set_to", order.other_time.map(seconds_of));
+                    let now = self.clock.now();
+                    let drift = Drift::between(order.other_time.unwrap_or(now), now);
+                    self.escrow.note_synced(entry.id, drift.seconds(), facts)?;
+                    last = Some(self.escrow.entry(&entry.id.to_string())?);
+                }
+                (Ok(_), None) => {}
+                (Err(source), Some(entry)) => return Err(self.sync_failed(entry, source)),
+                (Err(source), None) => return Err(source.into()),
+            }
+        }
+        let entry = last.filter(|_| slots.len() == 1);
+        Ok(Synced { entry, info: token.info, model: token.model, before: None, after: None, slots, reburned: false })
     }
 
     /// A write that broke may have torn what the token had stored: its entry says so.
@@ -161,6 +231,7 @@ impl Station<'_> {
             model: burned.model,
             before: token.drift,
             after: burned.drift,
+            slots: Vec::new(),
             reburned: true,
         })
     }

@@ -7,5 +7,6 @@ mod status;
 
 pub use command::{Body, Command};
 pub use exchange::exchange;
+pub(crate) use exchange::exchange_with;
 pub use response::Response;
 pub use status::StatusWord;

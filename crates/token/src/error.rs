@@ -119,6 +119,96 @@ pub enum TokenError {
     /// Another time than the present was asked for without permission.
     #[error("setting a clock to another time than the present is not permitted")]
     OtherTimeNotPermitted,
+    /// The token has no event-based codes.
+    #[error("this token makes no codes from a counter")]
+    EventBased,
+    /// The counter does not fit.
+    #[error("the counter {counter} is larger than the token's, which has 32 bits")]
+    Counter {
+        /// What was asked for.
+        counter: u64,
+    },
+    /// The family cannot do this at all.
+    #[error("this token cannot {what}")]
+    Unable {
+        /// What was asked for, as a verb.
+        what: &'static str,
+    },
+    /// The token names its slots, and neither a name nor a user was given.
+    #[error("the token names what it holds, and no name was given")]
+    SlotNeeded,
+    /// The name would be read as something else, or does not fit.
+    #[error("the name {name:?} cannot be used: {problem}")]
+    SlotName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The slot holds a seed.
+    #[error("slot {slot} of the token holds a seed already")]
+    SlotInUse {
+        /// The slot.
+        slot: Slot,
+    },
+    /// The slot holds nothing.
+    #[error("slot {slot} of the token holds no seed")]
+    SlotEmpty {
+        /// The slot.
+        slot: Slot,
+    },
+    /// There is no room for one more seed.
+    #[error("the token is full")]
+    Full,
+    /// The title does not fit.
+    #[error("a title of {len} bytes does not fit, this token takes 1 to {max}")]
+    Title {
+        /// Its length in bytes of UTF-8.
+        len: usize,
+        /// The longest that fits.
+        max: usize,
+    },
+    /// The token asks for its access key, and none was given.
+    #[error("the token asks for its access key")]
+    AccessKeyNeeded,
+    /// The token does not accept the access key.
+    #[error("the token does not accept the access key{}", tries_left(*.left))]
+    AccessKeyWrong {
+        /// How many more wrong ones it bears, if it says.
+        left: Option<u8>,
+    },
+    /// The token bears no more wrong keys.
+    #[error("the token has locked itself after too many wrong access keys (status {status})")]
+    LockedOut {
+        /// What it answered.
+        status: StatusWord,
+    },
+    /// The access key does not fit the family.
+    #[error("an access key of {len} bytes does not fit, this token takes {wanted}")]
+    AccessKeyLen {
+        /// Its length in bytes.
+        len: usize,
+        /// What fits.
+        wanted: &'static str,
+    },
+    /// The token holds something else than what was written.
+    #[error("the token was read back and has another {what} than was written")]
+    ReadBack {
+        /// What differs.
+        what: &'static str,
+    },
+    /// Erasing was not permitted.
+    #[error("this would erase {what}")]
+    EraseNotPermitted {
+        /// What would be lost.
+        what: String,
+    },
+    /// Nobody touched or confirmed in time.
+    #[error("the token waited for a touch, and nobody touched it")]
+    NotTouched,
+    /// The operating system gave no random bytes.
+    #[error("the operating system's random generator failed")]
+    Random,
     /// A models file cannot be read.
     #[error("line {line}: {problem}")]
     ModelsFile {
@@ -150,6 +240,15 @@ impl TokenError {
     #[must_use]
     pub(crate) fn noted(self, written: bool) -> Self {
         if written && !self.after_write() { Self::AfterWrite(Box::new(self)) } else { self }
+    }
+}
+
+/// How many tries are left, if the token says so.
+fn tries_left(left: Option<u8>) -> String {
+    match left {
+        None => String::new(),
+        Some(1) => "; 1 more wrong one locks it".into(),
+        Some(left) => format!("; {left} more wrong ones lock it"),
     }
 }
 
@@ -198,6 +297,23 @@ impl Remedy for TokenError {
             Self::TimeOutOfRange { .. } => "time-out-of-range",
             Self::SyncErasesSeed { .. } => "sync-erases-seed",
             Self::OtherTimeNotPermitted => "other-time",
+            Self::EventBased => "token-event-based",
+            Self::Counter { .. } => "token-counter",
+            Self::Unable { .. } => "token-unable",
+            Self::SlotNeeded => "slot-needed",
+            Self::SlotName { .. } => "slot-name",
+            Self::SlotInUse { .. } => "slot-in-use",
+            Self::SlotEmpty { .. } => "slot-empty",
+            Self::Full => "token-full",
+            Self::Title { .. } => "token-title",
+            Self::AccessKeyNeeded => "access-key-needed",
+            Self::AccessKeyWrong { .. } => "access-key-wrong",
+            Self::LockedOut { .. } => "token-locked-out",
+            Self::AccessKeyLen { .. } => "access-key-len",
+            Self::ReadBack { .. } => "read-back-differs",
+            Self::EraseNotPermitted { .. } => "erase-not-permitted",
+            Self::NotTouched => "not-touched",
+            Self::Random => "random-failed",
             Self::ModelsFile { .. } => "models-file",
             Self::AfterWrite(cause) => cause.code(),
         }
@@ -230,7 +346,34 @@ impl Remedy for TokenError {
             Self::Algorithm { .. } => "use --algorithm sha1, or another model",
             Self::Digits { .. } => "use 6 digits, or another model",
             Self::TimeStep { .. } => "use --time-step 30 or 60",
-            Self::NoSuchSlot { .. } => "leave --slot out for a token with a single profile",
+            Self::NoSuchSlot { .. } => {
+                "see `oathburn token slots` for what there is; leave --slot out for a token with a single profile"
+            }
+            Self::EventBased => "use a time-based seed, or another model",
+            Self::Counter { .. } => "use a seed that has made fewer codes",
+            Self::Unable { .. } => "leave it out, or use another model; `oathburn identify --json` says what each can",
+            Self::SlotNeeded => "name it with --slot, or say whose it is with --upn and --issuer",
+            Self::SlotName { .. } => "choose another name with --slot, --issuer or --upn",
+            Self::SlotInUse { .. } => {
+                "choose another --slot; to give up what is in it, use --replace: a seed that came from elsewhere is lost"
+            }
+            Self::SlotEmpty { .. } => "see `oathburn token slots` for what there is",
+            Self::Full => "delete what is not needed any more with `oathburn token delete`, or use another token",
+            Self::Title { .. } => "use a shorter title; letters beyond A to Z count as two bytes or more",
+            Self::AccessKeyNeeded => {
+                "give it with --access-key-file, or name the officer's file with --identity if it is in the escrow"
+            }
+            Self::AccessKeyWrong { .. } => {
+                "find out which key it has before you try again, and give that with --access-key-file; where it is lost, only a reset helps, which erases everything on the token"
+            }
+            Self::LockedOut { .. } => "only a reset of the token helps, which erases everything on it",
+            Self::AccessKeyLen { .. } => "check the file named by --access-key-file, and --access-key-encoding",
+            Self::ReadBack { .. } => "burn the token again; if it stays, the token is defective: take it out of use",
+            Self::EraseNotPermitted { .. } => {
+                "if nobody needs it any more, allow it with --allow-erase and type the token's number after --serial"
+            }
+            Self::Random => "check the kernel's random device and run again; nothing was written",
+            Self::NotTouched => "start again, and touch the token when it is asked for",
             Self::SeedTooLong { .. } => "use a shorter seed; 20 bytes are right for SHA-1, 32 for SHA-256",
             Self::SeedAllZero => "generate a random seed",
             Self::TimeOutOfRange { .. } => "set this machine's clock",

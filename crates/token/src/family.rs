@@ -1,26 +1,25 @@
 //! Families: one wire protocol each, in a static table.
 
-use oathburn_oath::{Algorithm, Digits, FamilyId, TimeStep};
+use oathburn_oath::{FamilyId, Params, Slot};
 
-use crate::{ClockOrder, Model, Order, TokenError, TokenInfo, Transport};
+use crate::{
+    AccessKey, ActionOrder, Capabilities, ClockOrder, CodesOrder, Done, Model, Order, ReadCode, SlotInfo, Slots,
+    TokenError, TokenInfo, Transport,
+};
 
-/// What tokens of a family can be programmed to do.
+/// What a slot is to be called, where slots have names.
 #[derive(Clone, Copy, Debug)]
-pub struct Capabilities {
-    /// The longest seed in bytes that is written as it is.
-    pub max_seed_len: usize,
-    /// Hashes.
-    pub algorithms: &'static [Algorithm],
-    /// Lengths of a code.
-    pub digits: &'static [Digits],
-    /// Time steps; empty when any will do.
-    pub time_steps: &'static [TimeStep],
-    /// How many numbered slots; 1 for a single-profile token.
-    pub slots: u8,
-    /// Whether codes can be read back over the wire, so that a burn proves itself.
-    pub reads_codes: bool,
-    /// Whether the token has a clock that can be read and set.
-    pub has_clock: bool,
+pub struct Naming<'a> {
+    /// What was asked for by name.
+    pub slot: Option<&'a Slot>,
+    /// The service.
+    pub issuer: Option<&'a str>,
+    /// The user.
+    pub account: Option<&'a str>,
+    /// How the codes are made.
+    pub params: Params,
+    /// What is on the token; empty where that was not asked.
+    pub slots: &'a [SlotInfo],
 }
 
 /// A driver. Stateless: every call is one whole conversation. Only the family may interpret a status word.
@@ -50,10 +49,35 @@ pub trait TokenFamily: Sync {
 
     /// Sets the clock and returns what the token then says.
     fn sync_clock(&self, transport: &mut dyn Transport, order: &ClockOrder<'_>) -> Result<TokenInfo, TokenError>;
+
+    /// The slot for a new seed: the one that is named, or the one that the family gives to such a user. Refuses what
+    /// would be read as something else.
+    fn choose_slot(&self, naming: &Naming<'_>) -> Result<Slot, TokenError> {
+        match (self.capabilities().slots, naming.slot) {
+            (Slots::Single, None | Some(&Slot::SINGLE)) => Ok(Slot::SINGLE),
+            (_, Some(slot)) => Err(TokenError::NoSuchSlot { slot: slot.clone() }),
+            (_, None) => Err(TokenError::SlotNeeded),
+        }
+    }
+
+    /// What is in the token's slots. Read-only; nothing for a family with a single one.
+    fn slots(&self, _: &mut dyn Transport, _: Option<&AccessKey>) -> Result<Vec<SlotInfo>, TokenError> {
+        Ok(Vec::new())
+    }
+
+    /// Codes that the token computes itself.
+    fn read_codes(&self, _: &mut dyn Transport, _: &CodesOrder<'_>) -> Result<Vec<ReadCode>, TokenError> {
+        Err(TokenError::Unable { what: "tell its codes" })
+    }
+
+    /// Changes the token in another way than by programming it.
+    fn act(&self, _: &mut dyn Transport, order: &ActionOrder<'_>) -> Result<Done, TokenError> {
+        Err(TokenError::Unable { what: order.action.kind().describe() })
+    }
 }
 
 /// Every family there is.
-pub static FAMILIES: &[&dyn TokenFamily] = &[&crate::Token2Single];
+pub static FAMILIES: &[&dyn TokenFamily] = &[&crate::Token2Single, &crate::Molto2, &crate::YkOath];
 
 /// The family of this name.
 pub fn family(id: &FamilyId) -> Option<&'static dyn TokenFamily> {

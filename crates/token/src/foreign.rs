@@ -41,12 +41,8 @@ pub struct ForeignCard {
     pub applets: Vec<&'static str>,
 }
 
-/// Asks a card that no family knows what it is, by commands that change nothing and spend no try: what a Molto2
-/// tells anybody of its first profile, and SELECT.
+/// Asks a card that no family knows what it is, by SELECT, which changes nothing and spends no try.
 pub fn name_foreign(transport: &mut dyn Transport) -> Result<ForeignCard, TokenError> {
-    if is_molto2(transport)? {
-        return Ok(ForeignCard { kind: "multi-profile-token", applets: vec!["molto2"] });
-    }
     let mut found: Vec<&Applet> = Vec::new();
     for applet in APPLETS {
         let body = Body::Plain(applet.aid.to_vec());
@@ -64,15 +60,6 @@ pub fn name_foreign(transport: &mut dyn Transport) -> Result<ForeignCard, TokenE
     Ok(ForeignCard { kind, applets: found.into_iter().map(|applet| applet.name).collect() })
 }
 
-/// Whether this is Token2's Molto2, which answers GET INFO much like its single-profile cousins and keeps a key that
-/// its owner may have changed: it counts wrong ones, and locks. Asked is for the public data (tag `70`) of profile 0.
-pub(crate) fn is_molto2(transport: &mut dyn Transport) -> Result<bool, TokenError> {
-    let body = Body::Plain(vec![0x70]);
-    let profile = Command { name: "GET PROFILE", header: [0x80, 0x41, 0, 0], body, ne: None };
-    let response = exchange(transport, &profile)?;
-    Ok(response.status == StatusWord::DONE && matches!(response.data.as_slice(), [0x95, _, 0x70, ..]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,9 +71,6 @@ mod tests {
     impl Transport for Card {
         fn transmit(&mut self, c_apdu: &[u8]) -> Result<Vec<u8>, TransportError> {
             self.1.push(c_apdu.to_vec());
-            if c_apdu[1] == 0x41 {
-                return Ok(vec![0x6d, 0]);
-            }
             let aid = &c_apdu[5..c_apdu.len() - 1];
             Ok(if (self.0)(aid) { vec![0x6f, 0, 0x90, 0] } else { vec![0x6a, 0x82] })
         }
@@ -106,7 +90,6 @@ mod tests {
     fn nothing_but_questions_is_sent() {
         let mut card = Card(|_| false, vec![]);
         name_foreign(&mut card).unwrap();
-        assert_eq!(card.1.remove(0), [0x80, 0x41, 0, 0, 1, 0x70]);
         assert!(card.1.iter().all(|command| command.starts_with(&[0x00, 0xa4, 0x04, 0x00])));
         assert_eq!(card.1.len(), APPLETS.len());
     }

@@ -22,22 +22,32 @@
 //! # Ok::<(), oathburn_token::TokenError>(())
 //! ```
 
+mod access;
+mod action;
 mod apdu;
+mod capabilities;
 mod error;
 mod family;
 mod foreign;
 mod info;
 mod models;
 mod order;
+mod slots;
 mod token2;
 mod transport;
+mod ykoath;
 
+pub use access::AccessKey;
+pub use action::{Action, ActionOrder, CodesOrder, Done};
 pub use apdu::{Body, Command, Response, StatusWord, exchange};
+pub use capabilities::{AccessKeys, ActionKind, Capabilities, ClockOf, Slots};
 pub use error::TokenError;
-pub use family::{Capabilities, FAMILIES, TokenFamily, family};
+pub use family::{FAMILIES, Naming, TokenFamily, family};
 pub use foreign::{Applet, ForeignCard, name_foreign};
 pub use info::TokenInfo;
 pub use models::{ClockSync, Model, Models};
-pub use order::{ClockOrder, DisplayTimeout, Order, Permits, Progress};
-pub use token2::Token2Single;
+pub use order::{ClockOrder, DisplayTimeout, Extras, Order, Permits, Progress};
+pub use slots::{ReadCode, SlotInfo, find_slot};
+pub use token2::{Molto2, Token2Single};
 pub use transport::{Transport, TransportError};
+pub use ykoath::YkOath;

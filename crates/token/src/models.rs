@@ -94,6 +94,6 @@ mod tests {
         models.add(added("8659622", "own"));
         assert_eq!(name(&models, "8650000000001").as_deref(), Some("any"));
         assert_eq!(name(&models, "8659622000001").as_deref(), Some("own"));
-        assert!(models.lookup(&FamilyId::new("molto2").unwrap(), &serial("8659622000001")).is_none());
+        assert!(models.lookup(&FamilyId::new("nothing").unwrap(), &serial("8659622000001")).is_none());
     }
 }

@@ -1,12 +1,12 @@
 //! What a caller asks of a driver, and which harm it allows.
 
-use oathburn_oath::{Clock, Seed, SerialNumber, Slot, TotpParams, UnixTime};
+use oathburn_oath::{Clock, Params, Seed, SerialNumber, Slot, TotpParams, UnixTime};
 
-use crate::Models;
+use crate::{AccessKey, Models};
 
 /// Destructive effects the caller allows; the default allows none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools, reason = "four separate permissions, each given by its own flag")]
+#[allow(clippy::struct_excessive_bools, reason = "separate permissions, each given by its own flag")]
 pub struct Permits {
     /// Write over a seed that is known to be in use.
     pub overwrite_seed: bool,
@@ -16,6 +16,8 @@ pub struct Permits {
     pub set_other_time: bool,
     /// Write to a token whose serial number belongs to no known model.
     pub unlisted_model: bool,
+    /// Delete a slot, or everything.
+    pub erase: bool,
 }
 
 /// How long the display stays lit.
@@ -68,6 +70,12 @@ pub enum Progress {
     ReadBack,
     /// The token had lost the session and was logged in to once more.
     Reauthenticated,
+    /// The token computed the codes that the seed makes.
+    CodesCompared,
+    /// The token waits for a touch before it answers.
+    TouchAwaited,
+    /// The token waits for somebody to confirm with its button.
+    ConfirmationAwaited,
 }
 
 /// Program this seed into this slot of this token, and into no other.
@@ -79,7 +87,7 @@ pub struct Order<'a> {
     /// The seed.
     pub seed: &'a Seed,
     /// How its codes are made.
-    pub params: TotpParams,
+    pub params: Params,
     /// How long the display stays lit.
     pub display_timeout: DisplayTimeout,
     /// The time that is written to the token, read at the moment of writing.
@@ -88,14 +96,31 @@ pub struct Order<'a> {
     pub models: &'a Models,
     /// What may be destroyed.
     pub permits: Permits,
+    /// What only some families have.
+    pub extras: Extras<'a>,
     /// Hears what has been done.
     pub progress: &'a dyn Fn(Progress),
+}
+
+/// What only some families have; a family that does not refuses it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extras<'a> {
+    /// What the slot is called on the display.
+    pub title: Option<&'a str>,
+    /// Whether a code costs a touch.
+    pub touch: bool,
+    /// The key that the token asks for.
+    pub access_key: Option<&'a AccessKey>,
 }
 
 /// Set the clock of this token.
 pub struct ClockOrder<'a> {
     /// The token it is meant for; any other is refused.
     pub serial: &'a SerialNumber,
+    /// Which slot's clock, where each has its own; `None` for all of them.
+    pub slot: Option<&'a Slot>,
+    /// The key that the token asks for.
+    pub access_key: Option<&'a AccessKey>,
     /// The parameters of the seed it holds: some families can only write all of them at once.
     pub params: TotpParams,
     /// How long the display stays lit.

@@ -1,5 +1,8 @@
 //! The tokens of Token2, made by Excelsecu.
 
+mod molto;
+#[cfg(test)]
+mod molto_tests;
 mod seal;
 mod single;
 #[cfg(test)]
@@ -7,4 +10,6 @@ mod tests;
 #[cfg(test)]
 mod transcripts;
 
+pub use molto::Molto2;
 pub use single::Token2Single;
+pub(crate) use single::general_meaning;

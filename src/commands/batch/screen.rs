@@ -150,6 +150,9 @@ impl Screen {
             Event::Token(Progress::SeedWritten) => "seed written",
             Event::Token(Progress::ReadBack) => "read back",
             Event::Token(Progress::Reauthenticated) => "logged in again",
+            Event::Token(Progress::CodesCompared) => "codes compared",
+            Event::Token(Progress::TouchAwaited) => "touch it now",
+            Event::Token(Progress::ConfirmationAwaited) => "confirm with its button",
             Event::Programmed { .. } | Event::Unknown { .. } | Event::Identified(_) => return,
         };
         self.show(reader, format!("{text}, leave it there"));
@@ -318,6 +321,9 @@ fn step_name(event: &Event) -> &'static str {
         Event::Token(Progress::SeedWritten) => "seed-written",
         Event::Token(Progress::ReadBack) => "read-back",
         Event::Token(Progress::Reauthenticated) => "reauthenticated",
+        Event::Token(Progress::CodesCompared) => "codes-compared",
+        Event::Token(Progress::TouchAwaited) => "touch-awaited",
+        Event::Token(Progress::ConfirmationAwaited) => "confirmation-awaited",
         Event::Programmed { .. } => "programmed",
         Event::Unknown { .. } => "unknown",
     }

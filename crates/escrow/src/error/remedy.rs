@@ -64,6 +64,7 @@ impl Remedy for EscrowError {
             Self::SealDiffers { .. } => "seal-differs",
             Self::EntryUnknown { .. } => "entry-unknown",
             Self::EntryAmbiguous { .. } => "entry-id-ambiguous",
+            Self::AccessKey { .. } => "entry-access-key",
             Self::BatchUnknown { .. } => "batch-unknown",
             Self::BatchAmbiguous { .. } => "batch-id-ambiguous",
             Self::BatchEnded { .. } => "batch-ended",
@@ -155,6 +156,7 @@ impl Remedy for EscrowError {
             }
             Self::EntryUnknown { .. } => "see `oathburn escrow list`",
             Self::EntryAmbiguous { .. } => "give more of the id",
+            Self::AccessKey { .. } => "name an entry that holds a seed; see `oathburn escrow list`",
             Self::BatchUnknown { .. } => "see `oathburn batch status`",
             Self::BatchAmbiguous { .. } => "give more of the batch's id",
             Self::BatchEnded { .. } => {

@@ -58,6 +58,7 @@ pub(super) fn entries(columns: &str, filter: &Filter, after: &[u8]) -> Query {
     let mut query = Query::new(format!("SELECT {columns} FROM entries WHERE id > ?"), [Value::Blob(after.to_vec())]);
     query.and("serial = ?", filter.serial.as_ref().map(ToString::to_string));
     query.and("family = ?", filter.family.as_ref().map(ToString::to_string));
+    query.and("+family <> ?", filter.seeds_only.then(|| crate::entry::ACCESS_KEYS.to_owned()));
     query.and("slot = ?", filter.slot.as_ref().map(ToString::to_string));
     query.and("upn = ?", filter.upn.clone());
     query.and("model = ?", filter.model.clone());

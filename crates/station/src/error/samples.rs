@@ -7,7 +7,7 @@ use oathburn_token::{ForeignCard, TokenError, TransportError};
 use crate::StationError;
 
 oathburn_oath::variants! {
-    StationError: Token Burn NotMarkedUnknown NotMarkedProgrammed Escrow Seed Foreign OtherToken Live NotEscrowed Unfinished DuplicateSeed DoneInBatch OtherBatch NoLine LineBusy LineEnded SetAside CodeDiffers OfficerNeeded
+    StationError: Token Burn NotMarkedUnknown NotMarkedProgrammed Escrow Seed Foreign OtherToken Live NotEscrowed Unfinished DuplicateSeed DoneInBatch OtherBatch NoLine LineBusy LineEnded SetAside CodeDiffers AccessKeyUnsure NotConfirmed OfficerNeeded
 }
 
 impl StationError {
@@ -43,6 +43,8 @@ impl StationError {
             Self::LineEnded { serial: serial(), line: 7, state: LineState::Failed },
             Self::SetAside { serial: serial() },
             Self::CodeDiffers { serial: serial(), entry },
+            Self::AccessKeyUnsure { serial: serial(), entry },
+            Self::NotConfirmed { serial: serial() },
             Self::OfficerNeeded,
         ]
     }

@@ -17,6 +17,17 @@ const MAX_PARTS: usize = 1024;
 /// The trace names the command, the length of the answer and the status word: no data that a token sent, and
 /// nothing of a secret body.
 pub fn exchange(transport: &mut dyn Transport, command: &Command) -> Result<Response, TokenError> {
+    let class = command.header[0] & 0x03;
+    let next = |more| Command { name: "GET RESPONSE", header: [class, 0xc0, 0, 0], body: Body::Empty, ne: Some(more) };
+    exchange_with(transport, command, &next)
+}
+
+/// [`exchange`] for protocols that have a command of their own for the rest of an answer.
+pub(crate) fn exchange_with(
+    transport: &mut dyn Transport,
+    command: &Command,
+    next: &dyn Fn(u8) -> Command,
+) -> Result<Response, TokenError> {
     let mut bytes = command.encode();
     let mut data = Vec::new();
     let mut corrected = false;
@@ -36,9 +47,7 @@ pub fn exchange(transport: &mut dyn Transport, command: &Command) -> Result<Resp
             if data.len() >= MAX_ANSWER {
                 break;
             }
-            let class = command.header[0] & 0x03;
-            let next = Command { name: "GET RESPONSE", header: [class, 0xc0, 0, 0], body: Body::Empty, ne: Some(more) };
-            bytes = next.encode();
+            bytes = next(more).encode();
         } else {
             return Ok(Response { data, status: answer.status });
         }

@@ -5,7 +5,7 @@ use oathburn_oath::{Algorithm, Digits, SerialNumber, Slot, TimeStep};
 use crate::{StatusWord, TokenError, TransportError};
 
 oathburn_oath::variants! {
-    TokenError: Wire Refused WrongKey Garbled OtherToken ClockNotSet UnlistedModel NotProgrammable Algorithm Digits TimeStep NoSuchSlot SeedTooLong SeedAllZero TimeOutOfRange SyncErasesSeed OtherTimeNotPermitted ModelsFile AfterWrite
+    TokenError: Wire Refused WrongKey Garbled OtherToken ClockNotSet UnlistedModel NotProgrammable Algorithm Digits TimeStep NoSuchSlot SeedTooLong SeedAllZero TimeOutOfRange SyncErasesSeed OtherTimeNotPermitted EventBased Counter Unable SlotNeeded SlotName SlotInUse SlotEmpty Full Title AccessKeyNeeded AccessKeyWrong LockedOut AccessKeyLen ReadBack EraseNotPermitted NotTouched Random ModelsFile AfterWrite
 }
 
 oathburn_oath::variants! {
@@ -51,6 +51,23 @@ impl TokenError {
             Self::TimeOutOfRange { seconds: 1 << 32 },
             Self::SyncErasesSeed { serial: serial() },
             Self::OtherTimeNotPermitted,
+            Self::EventBased,
+            Self::Counter { counter: 1 << 32 },
+            Self::Unable { what: "lock its screen" },
+            Self::SlotNeeded,
+            Self::SlotName { name: "60/ACME:bob".into(), problem: "it begins like a time step" },
+            Self::SlotInUse { slot: Slot::Number(3) },
+            Self::SlotEmpty { slot: Slot::Number(3) },
+            Self::Full,
+            Self::Title { len: 13, max: 12 },
+            Self::AccessKeyNeeded,
+            Self::AccessKeyWrong { left: Some(4) },
+            Self::LockedOut { status: StatusWord(0x6983) },
+            Self::AccessKeyLen { len: 15, wanted: "16" },
+            Self::ReadBack { what: "time step" },
+            Self::EraseNotPermitted { what: "slot 3 of 8659622000001".into() },
+            Self::NotTouched,
+            Self::Random,
             Self::ModelsFile { line: 3, problem: "no name".into() },
         ]);
         let written = [

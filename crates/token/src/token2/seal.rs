@@ -1,4 +1,4 @@
-//! What the single-profile tokens do with SM4 (GB/T 32907): the answer to a challenge, the padded and encrypted
+//! What these tokens do with SM4 (GB/T 32907): the answer to a challenge, the padded and encrypted
 //! seed, and the MAC of a write.
 
 use sm4::Sm4;
@@ -23,12 +23,12 @@ impl DeviceKey {
         block
     }
 
-    /// A seed as it goes over the wire: ISO/IEC 9797-1 padding method 2 (`80`, then zeros), always at least one
+    /// A seed, a title or a key as it goes over the wire: ISO/IEC 9797-1 padding method 2 (`80`, then zeros), always at least one
     /// byte, then SM4 block by block.
-    pub(super) fn encrypt_seed(&self, seed: &[u8]) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(vec![0; (seed.len() / BLOCK + 1) * BLOCK]);
-        bytes[..seed.len()].copy_from_slice(seed);
-        bytes[seed.len()] = 0x80;
+    pub(super) fn encrypt(&self, plain: &[u8]) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(vec![0; (plain.len() / BLOCK + 1) * BLOCK]);
+        bytes[..plain.len()].copy_from_slice(plain);
+        bytes[plain.len()] = 0x80;
         for block in bytes.chunks_exact_mut(BLOCK) {
             self.encrypt_block(block);
         }
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn a_known_seed_gives_the_known_command() {
         let key = DeviceKey::new(&DEVICE_KEY);
-        let body = key.encrypt_seed(b"12345678901234567890");
+        let body = key.encrypt(b"12345678901234567890");
         let expected = "5e5856092fd3228d4d33eee3daac4b55ce37d18d332b7ac6a40e8661fa23042a";
         assert_eq!(data_encoding::HEXLOWER.encode(&body), expected);
         assert_eq!(data_encoding::HEXLOWER.encode(&key.mac([0xc5, 0x01, 0x00], &body)), "f47b0153");
@@ -90,7 +90,7 @@ mod tests {
     fn a_seed_that_fills_its_blocks_still_gets_padding() {
         let key = DeviceKey::new(&DEVICE_KEY);
         for (seed, wire) in [(1, 16), (15, 16), (16, 32), (17, 32), (32, 48), (47, 48), (48, 64), (63, 64)] {
-            assert_eq!(key.encrypt_seed(&vec![1; seed]).len(), wire, "{seed}");
+            assert_eq!(key.encrypt(&vec![1; seed]).len(), wire, "{seed}");
         }
     }
 }

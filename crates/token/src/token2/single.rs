@@ -1,12 +1,14 @@
 //! The single-profile programmable tokens; bytes and order as in `docs/protocol/token2-single.md`.
 
-use oathburn_oath::{Algorithm, Digits, Drift, FamilyId, Seed, SerialNumber, Slot, TimeStep, TotpParams, UnixTime};
+use oathburn_oath::{
+    Algorithm, Digits, Drift, FamilyId, Params, Seed, SerialNumber, Slot, TimeStep, TotpParams, UnixTime,
+};
 
+use super::molto::is_molto2;
 use super::seal::DeviceKey;
-use crate::foreign::is_molto2;
 use crate::{
-    Body, Capabilities, ClockOrder, ClockSync, Command, DisplayTimeout, Model, Models, Order, Permits, Progress,
-    Response, StatusWord, TokenError, TokenFamily, TokenInfo, Transport, exchange,
+    AccessKeys, Body, Capabilities, ClockOf, ClockOrder, ClockSync, Command, DisplayTimeout, Extras, Model, Models,
+    Order, Permits, Progress, Response, Slots, StatusWord, TokenError, TokenFamily, TokenInfo, Transport, exchange,
 };
 
 /// The key of the whole family, published by the vendor; not a secret.
@@ -37,9 +39,15 @@ static CAPABILITIES: Capabilities = Capabilities {
     algorithms: &[Algorithm::Sha1, Algorithm::Sha256],
     digits: &[Digits::SIX],
     time_steps: &[TimeStep::S30, TimeStep::S60],
-    slots: 1,
+    event_based: false,
+    slots: Slots::Single,
     reads_codes: false,
-    has_clock: true,
+    clock: ClockOf::Token,
+    display_timeout: true,
+    touch: false,
+    max_title_len: 0,
+    access_key: AccessKeys::Fixed,
+    actions: &[],
 };
 
 /// Token2's and Excelsecu's tokens with one profile.
@@ -86,26 +94,29 @@ impl TokenFamily for Token2Single {
 
     fn validate(&self, order: &Order<'_>) -> Result<(), TokenError> {
         check_model(&self.id(), order.models, order.serial, order.permits)?;
-        check_params(order.params)?;
+        let params = time_based(order.params)?;
+        check_params(params)?;
+        check_extras(order.extras)?;
         if *order.slot != Slot::SINGLE {
             return Err(TokenError::NoSuchSlot { slot: order.slot.clone() });
         }
         check_time(order.clock.now())?;
-        writable_seed(order.seed, order.params.algorithm).map(drop)
+        writable_seed(order.seed, params.algorithm).map(drop)
     }
 
     fn program(&self, transport: &mut dyn Transport, order: &Order<'_>) -> Result<TokenInfo, TokenError> {
         self.validate(order)?;
-        let seed = writable_seed(order.seed, order.params.algorithm)?;
+        let params = time_based(order.params)?;
+        let seed = writable_seed(order.seed, params.algorithm)?;
         let mut session = Session::new(transport, order.serial, order.progress);
         let result = session.log_in().and_then(|()| {
             // Config first, seed last: on restricted tokens the config erases the seed.
             session.write(|key| {
                 let now = check_time(order.clock.now())?;
-                Ok(config_command(key, order.params, order.display_timeout, now))
+                Ok(config_command(key, params, order.display_timeout, now))
             })?;
             (order.progress)(Progress::ConfigWritten);
-            session.write(|key| Ok(seed_command(key, &seed)))?;
+            session.write(|key| Ok(seed_command(key, &seed, 0)))?;
             (order.progress)(Progress::SeedWritten);
             session.read_back(order.clock.now())
         });
@@ -141,7 +152,7 @@ impl TokenFamily for Token2Single {
 
 impl Token2Single {
     fn info(self, serial: SerialNumber, clock: UnixTime) -> TokenInfo {
-        TokenInfo { family: self.id(), serial, clock: Some(clock) }
+        TokenInfo { clock: Some(clock), ..TokenInfo::new(self.id(), serial) }
     }
 }
 
@@ -234,7 +245,7 @@ impl<'a> Session<'a> {
 }
 
 /// What a refusal means here.
-fn refused(command: &'static str, status: StatusWord) -> TokenError {
+pub(super) fn refused(command: &'static str, status: StatusWord) -> TokenError {
     let meaning = match status.0 {
         0x6a80 if command == ANSWER => "it knows of no challenge, so it was without power or exchanged in between",
         0x6983 => "the session is lost, the data was damaged on the way, or old firmware is locked",
@@ -245,7 +256,7 @@ fn refused(command: &'static str, status: StatusWord) -> TokenError {
 }
 
 /// What a status word means that the family does not use (ISO/IEC 7816-4, tables 5 and 6).
-fn general_meaning(status: u16) -> &'static str {
+pub(crate) fn general_meaning(status: u16) -> &'static str {
     match status >> 8 {
         0x61..=0x63 | 0x6c => "it answers with a warning or a correction that has no place here",
         0x64 | 0x65 => "it failed while it carried the command out, perhaps at its memory",
@@ -262,13 +273,34 @@ fn general_meaning(status: u16) -> &'static str {
     }
 }
 
-fn check_model(family: &FamilyId, models: &Models, serial: &SerialNumber, permits: Permits) -> Result<(), TokenError> {
+pub(super) fn check_model(
+    family: &FamilyId,
+    models: &Models,
+    serial: &SerialNumber,
+    permits: Permits,
+) -> Result<(), TokenError> {
     match models.lookup(family, serial) {
         Some(model) if model.programmable => Ok(()),
         Some(model) => Err(TokenError::NotProgrammable { model: model.name.clone(), serial: serial.clone() }),
         None if permits.unlisted_model => Ok(()),
         None => Err(TokenError::UnlistedModel { serial: serial.clone() }),
     }
+}
+
+/// These tokens have a clock and no counter.
+pub(super) fn time_based(params: Params) -> Result<TotpParams, TokenError> {
+    params.totp().map_err(|_| TokenError::EventBased)
+}
+
+/// They have neither titles nor a touch, and their key is fixed.
+fn check_extras(extras: Extras<'_>) -> Result<(), TokenError> {
+    let what = match extras {
+        Extras { title: Some(_), .. } => "have a title",
+        Extras { touch: true, .. } => "ask for a touch",
+        Extras { access_key: Some(_), .. } => "have an access key of its own",
+        _ => return Ok(()),
+    };
+    Err(TokenError::Unable { what })
 }
 
 /// The token checks nothing, so every parameter is checked here.
@@ -285,12 +317,12 @@ fn check_params(params: TotpParams) -> Result<(), TokenError> {
     Ok(())
 }
 
-fn check_time(time: UnixTime) -> Result<u32, TokenError> {
+pub(super) fn check_time(time: UnixTime) -> Result<u32, TokenError> {
     u32::try_from(time.seconds()).map_err(|_| TokenError::TimeOutOfRange { seconds: time.seconds() })
 }
 
 /// The seed as it can be written: as it is up to 63 bytes, else the shorter one that makes the same codes.
-fn writable_seed(seed: &Seed, algorithm: Algorithm) -> Result<Seed, TokenError> {
+pub(super) fn writable_seed(seed: &Seed, algorithm: Algorithm) -> Result<Seed, TokenError> {
     if seed.is_zero() {
         return Err(TokenError::SeedAllZero);
     }
@@ -323,7 +355,7 @@ fn challenge_command() -> Command {
     Command { name: "GET CHALLENGE", header: [0x80, 0x4b, 0x08, 0], body, ne: None }
 }
 
-fn answer_command(answer: [u8; 16]) -> Command {
+pub(super) fn answer_command(answer: [u8; 16]) -> Command {
     let body = Body::Plain(answer.to_vec());
     Command { name: ANSWER, header: [0x80, 0xce, 0, 0], body, ne: None }
 }
@@ -345,10 +377,10 @@ pub(super) fn config_command(key: &DeviceKey, params: TotpParams, display: Displ
     Command { name: "WRITE CONFIG", header: [0x84, 0xd4, 0, 0], body: Body::Plain(body), ne: None }
 }
 
-pub(super) fn seed_command(key: &DeviceKey, seed: &Seed) -> Command {
-    let sealed = key.encrypt_seed(seed.expose());
+pub(super) fn seed_command(key: &DeviceKey, seed: &Seed, profile: u8) -> Command {
+    let sealed = key.encrypt(seed.expose());
     let mut body = Vec::with_capacity(sealed.len() + 4);
     body.extend_from_slice(&sealed);
-    body.extend(key.mac([0xc5, 0x01, 0], &sealed));
-    Command { name: "WRITE SEED", header: [0x84, 0xc5, 0x01, 0], body: Body::Secret(body.into()), ne: None }
+    body.extend(key.mac([0xc5, 0x01, profile], &sealed));
+    Command { name: "WRITE SEED", header: [0x84, 0xc5, 0x01, profile], body: Body::Secret(body.into()), ne: None }
 }

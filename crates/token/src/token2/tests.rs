@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use super::single::parse_info;
 use crate::{
-    ClockOrder, DisplayTimeout, Models, Order, Permits, Progress, StatusWord, Token2Single, TokenError, TokenFamily,
-    Transport, TransportError,
+    ClockOrder, DisplayTimeout, Extras, Models, Order, Permits, Progress, StatusWord, Token2Single, TokenError,
+    TokenFamily, Transport, TransportError,
 };
 
 const NOW: UnixTime = UnixTime::new(1_700_000_000);
@@ -103,11 +103,12 @@ fn order_with<T>(
         serial: &serial,
         slot: &Slot::SINGLE,
         seed,
-        params: TotpParams::default(),
+        params: TotpParams::default().into(),
         display_timeout: DisplayTimeout::default(),
         clock: &FixedClock(NOW),
         models: &models,
         permits: Permits::default(),
+        extras: Extras::default(),
         progress: &|_| {},
     };
     change(&mut order);
@@ -243,15 +244,19 @@ fn what_the_token_would_swallow_is_refused_before_a_word_is_said() {
         TokenError::NotProgrammable { model: "C202/C203".into(), serial: serial("8659623000001") }
     );
     assert!(matches!(
-        refuse(RESTRICTED, &seed, |order| order.params.algorithm = Algorithm::Sha512),
+        refuse(RESTRICTED, &seed, |order| order.params =
+            TotpParams { algorithm: Algorithm::Sha512, ..TotpParams::default() }.into()),
         TokenError::Algorithm { .. }
     ));
     assert!(matches!(
-        refuse(RESTRICTED, &seed, |order| order.params.digits = Digits::EIGHT),
+        refuse(RESTRICTED, &seed, |order| order.params =
+            TotpParams { digits: Digits::EIGHT, ..TotpParams::default() }.into()),
         TokenError::Digits { .. }
     ));
     assert!(matches!(
-        refuse(RESTRICTED, &seed, |order| order.params.step = TimeStep::new(45).unwrap()),
+        refuse(RESTRICTED, &seed, |order| {
+            order.params = TotpParams { step: TimeStep::new(45).unwrap(), ..TotpParams::default() }.into();
+        }),
         TokenError::TimeStep { .. }
     ));
     assert!(matches!(refuse(RESTRICTED, &seed, |order| order.slot = &Slot::Number(1)), TokenError::NoSuchSlot { .. }));
@@ -297,6 +302,8 @@ fn sync(
     let mut token = Little::new(serial, vec![]);
     let order = ClockOrder {
         serial: &SerialNumber::new(serial).unwrap(),
+        slot: None,
+        access_key: None,
         params: TotpParams::default(),
         display_timeout: DisplayTimeout::default(),
         clock: &FixedClock(NOW),

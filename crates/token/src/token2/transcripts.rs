@@ -13,7 +13,7 @@ use oathburn_oath::{Algorithm, FixedClock, Seed, SerialNumber, Slot, TimeStep, T
 
 use super::seal::DeviceKey;
 use super::single::{DEVICE_KEY, config_command, parse_info, seed_command};
-use crate::{DisplayTimeout, Models, Order, Permits, Token2Single, TokenFamily, Transport, TransportError};
+use crate::{DisplayTimeout, Extras, Models, Order, Permits, Token2Single, TokenFamily, Transport, TransportError};
 
 /// One line of a conversation that matters to a host.
 #[derive(Clone, Debug)]
@@ -99,7 +99,7 @@ fn every_recorded_line_is_as_the_driver_would_have_it() {
                         let sent: Vec<u8> = body;
                         // Hosts may add blocks of zeros after the padding; this driver does not.
                         let (ours, more) = sent.split_at((seed.len() / 16 + 1) * 16);
-                        assert_eq!(key.encrypt_seed(&seed).as_slice(), ours, "{name}: seed");
+                        assert_eq!(key.encrypt(&seed).as_slice(), ours, "{name}: seed");
                         let zeros = key.answer([0; 8]);
                         assert!(more.chunks(16).all(|block| block == zeros), "{name}: padding");
                         judged[0] += 1;
@@ -230,11 +230,12 @@ fn every_recorded_burn_is_repeated_to_the_last_byte() {
                 serial: &burn.serial,
                 slot: &Slot::SINGLE,
                 seed: &seed,
-                params,
+                params: params.into(),
                 display_timeout,
                 clock: &FixedClock(time),
                 models: &Models::builtin(),
                 permits: Permits { unlisted_model: true, ..Permits::default() },
+                extras: Extras::default(),
                 progress: &|_| *heard.borrow_mut() += 1,
             };
             let expected = [&burn.answer, &burn.config, &burn.seed_command].map(Vec::as_slice).into();
@@ -243,7 +244,7 @@ fn every_recorded_burn_is_repeated_to_the_last_byte() {
             assert_eq!((info.serial, info.clock), (burn.serial.clone(), Some(time)), "{}", path.display());
             assert!(player.expected.is_empty() && heard.into_inner() == 4, "{}", path.display());
             // The seed is written in one way only.
-            let ours = seed_command(&DeviceKey::new(&DEVICE_KEY), &seed).encode();
+            let ours = seed_command(&DeviceKey::new(&DEVICE_KEY), &seed, 0).encode();
             assert_eq!(ours.as_slice(), burn.seed_command);
             repeated += 1;
         }
