@@ -3,16 +3,18 @@
 //! One folder for each format lies below `fixtures/escrow`, so that later versions keep reading it. All seeds are
 //! test keys of RFC 6238, appendix B.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use oathburn_escrow::{
-    Annotation, BatchId, Disclosure, Escrow, Facts, Officer, Origin, Pins, Programmed, Purpose, Reservation,
-    StationKey, StoreUrl, Writer,
+    Annotation, BatchId, Claim, Disclosure, Escrow, Facts, NewBatch, NewLine, Officer, Origin, Pins, Programmed, Purpose,
+    Reservation, StationKey, StoreUrl, Writer,
 };
 use oathburn_oath::{
-    Algorithm, Digits, FamilyId, FixedClock, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, TotpParams, UnixTime,
+    Algorithm, Digits, FamilyId, FixedClock, HotpParams, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord,
+    TotpParams, UnixTime,
 };
 
 fn record(serial: &str, slot: Slot, algorithm: Algorithm, len: usize) -> Result<TokenRecord, Box<dyn Error>> {
@@ -73,10 +75,43 @@ fn main() -> Result<(), Box<dyn Error>> {
     escrow.note_exported(&imported, "entra", Some("weekly"))?;
     escrow.note_activated(&imported[..1], Facts::new(), None)?;
     escrow.retire(imported[1], Some("lost"))?;
+    let counts = HotpParams { algorithm: Algorithm::Sha1, digits: Digits::SIX, counter: 1 << 63 };
+    let counting = TokenRecord {
+        params: counts.into(),
+        seed: Seed::new(b"counts what it shows".to_vec())?,
+        ..record("865900006", Slot::Name("counted".into()), Algorithm::Sha1, 20)?
+    };
+    reserve(&counting, Origin::Given)?;
+    burned_batch(&escrow)?;
     let opener = escrow.opener(Officer::load(&folder.join("officer.key"), None)?)?;
     for purpose in Purpose::ALL {
         let disclosure = Disclosure { purpose: *purpose, facts: Facts::new().with("count", 1), reason: None };
         opener.open(&escrow.entry(&programmed.to_string())?, &disclosure)?;
     }
+    Ok(())
+}
+
+/// A batch that is over: one line brought its seed, and one failed.
+fn burned_batch(escrow: &Escrow) -> Result<(), Box<dyn Error>> {
+    let new = record("865900007", Slot::SINGLE, Algorithm::Sha1, 20)?;
+    let new = TokenRecord { seed: Seed::new(b"a seed from the list".to_vec())?, ..new };
+    let line = |upn: &str, seed| NewLine {
+        upn: Some(upn.into()),
+        serial: None,
+        issuer: Some("Entra".into()),
+        label: Some("desk 7".into()),
+        params: TotpParams::default(),
+        seed,
+    };
+    let lines = [line("dave@example.com", Some(new.seed.clone())), line("eve@example.com", None)];
+    let options = Facts::new().with("replace", 1);
+    let batch = escrow.create_batch(&NewBatch { name: "users.csv", options, lines: &lines })?;
+    let claim = escrow.claim(batch, &new.identity.serial, None, &HashSet::new())?;
+    let Claim::Leased(lease) = claim else { return Err(format!("no line was free: {claim:?}").into()) };
+    let entry = escrow.reserve_line(&lease, &new, Origin::Given)?;
+    escrow.mark_programmed(entry, &Programmed::default())?;
+    escrow.release(&lease)?;
+    escrow.fail_line(batch, 2, "the token refused")?;
+    escrow.finish_batch(batch)?;
     Ok(())
 }
