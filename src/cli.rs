@@ -118,6 +118,9 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it asks which product a token is.
     pub(crate) const fn needs_models(&self) -> bool {
+        if let Self::Escrow(command) = self {
+            return matches!(command, escrow::Escrow::Add(add) if add.needs_models());
+        }
         let does_not = matches!(
             self,
             Self::Readers(_)
@@ -126,7 +129,6 @@ impl Command {
                 | Self::Explain(_)
                 | Self::Export(_)
                 | Self::Formats(_)
-                | Self::Escrow(_)
                 | Self::Audit(_)
                 | Self::Seed(_)
                 | Self::Unlock(_)

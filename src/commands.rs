@@ -11,6 +11,7 @@ pub(crate) mod drift;
 pub(crate) mod escrow;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod family;
 pub(crate) mod formats;
 pub(crate) mod identify;
 pub(crate) mod identify_code;

@@ -50,6 +50,7 @@ fn token(serial: &str, params: impl Into<Params>) -> TokenRecord {
         },
         params: params.into(),
         seed: Seed::new(KEY.to_vec()).unwrap(),
+        manufacturer: None,
         model: Some("C202".into()),
         upn: Some(format!("user{serial}@example.com")),
         issuer: None,

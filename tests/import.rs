@@ -167,7 +167,7 @@ fn tokens_that_count_keep_their_counter_and_are_not_burned() {
     let entry = desk.json(&["escrow", "list"])[0].clone();
     assert_eq!(entry["serial"], "9900000000009");
     let refused = desk.run(&["burn", "--again", "9900000000009", "--json"]).expect(7);
-    assert_eq!(refused.error_code(), "event-based");
+    assert_eq!(refused.error_code(), "token-event-based");
 }
 
 #[test]
@@ -250,4 +250,45 @@ fn age_files_are_opened_on_the_way() {
     let json = import(&desk, &["--age-identity", &identity, &file]).expect(0).json();
     assert_eq!((json["format"].as_str(), counts(&json)), (Some("entra"), (2, 0, 0)));
     assert_eq!(import(&desk, &["--age-identity", &file, &file]).expect(7).error_code(), "age-not-opened");
+}
+
+#[test]
+fn two_imports_of_one_file_at_the_same_time_take_each_token_once() {
+    let desk = desk();
+    for round in 0..3 {
+        let number = |row: usize| round * 1000 + row;
+        let rows: String = (0..200).map(|one| row(&format!("24{:011}", number(one)), number(one))).collect();
+        let file = write(&desk, &format!("{round}.csv"), &(HEADER.to_owned() + &rows));
+        let both = [(); 2].map(|()| desk.spawn(&["import", "--json", &file]));
+        let both = both.map(|running| counts(&running.finish().expect(0).json()));
+        assert_eq!((both[0].0 + both[1].0, both[0].1 + both[1].1), (200, 200), "{both:?}");
+        assert_eq!(entries(&desk), (round + 1) * 200);
+    }
+    assert_eq!(desk.json(&["escrow", "check"])["ok"], true);
+}
+
+#[test]
+fn who_made_a_token_is_kept_and_exported() {
+    let desk = desk();
+    let theirs = row("2400000000001", 1).replace("Token2,C202", "Feitian,c200");
+    // A product that we could burn, under the name of who sold it.
+    let sold = row("8659622000002", 2).replace("Token2,C202", "ACME,OTPC-P2-i");
+    let silent = row("8659622000003", 3).replace("Token2,", ",");
+    let file = write(&desk, "tokens.csv", &(HEADER.to_owned() + &theirs + &sold + &silent));
+    assert_eq!(counts(&import(&desk, &[&file]).expect(0).json()), (3, 0, 0));
+    let list = desk.json(&["escrow", "list", "--text", "FEITIAN"]);
+    assert_eq!((list.as_array().unwrap().len(), &list[0]["manufacturer"]), (1, &"Feitian".into()));
+    let entry = list[0]["entry"].as_str().unwrap();
+    assert_eq!(desk.json(&["escrow", "show", entry])["manufacturer"], "Feitian");
+    assert_eq!(desk.json(&["escrow", "check"])["ok"], true);
+    let exported = desk.home().join("exported.csv");
+    let out = ["--out", exported.to_str().unwrap()];
+    desk.run(
+        &[&["export", "--format", "entra", "--reason", "new tenant", "--manufacturer", "Nobody"], &out[..]].concat(),
+    )
+    .expect(0);
+    let written = fs::read_to_string(exported).unwrap();
+    let makers: Vec<_> = written.lines().skip(1).map(|line| line.split(',').nth(4).unwrap()).collect();
+    // Its own, its own before its family's, its family's before that of the command line.
+    assert_eq!(makers, ["Feitian", "ACME", "Token2"]);
 }

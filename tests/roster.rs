@@ -158,6 +158,7 @@ fn import(desk: &Desk, count: usize, sessions: usize) {
             },
             params: TotpParams::default().into(),
             seed: Seed::generate(20).unwrap(),
+            manufacturer: None,
             model: None,
             upn: None,
             issuer: None,

@@ -27,8 +27,23 @@ fn a_seed_that_is_on_a_token_already_is_added_and_found() {
     let more =
         ["escrow", "add", "--serial", "1002", "--seed-file", "-", "--upn", "carol@example.com", "--model", "C302-i"];
     let added = desk.run_with(
-        &[&more[..], &["--note", "spare", "--tag", "oslo", "--tag", "2026", "--purchase-order", "PO-7", "--json"]]
-            .concat(),
+        &[
+            &more[..],
+            &[
+                "--manufacturer",
+                "Feitian",
+                "--note",
+                "spare",
+                "--tag",
+                "oslo",
+                "--tag",
+                "2026",
+                "--purchase-order",
+                "PO-7",
+                "--json",
+            ],
+        ]
+        .concat(),
         uri,
     );
     let added = added.expect(0).json();
@@ -37,6 +52,7 @@ fn a_seed_that_is_on_a_token_already_is_added_and_found() {
         (&added["algorithm"], &added["digits"], &added["model"]),
         (&"sha256".into(), &8.into(), &"C302-i".into())
     );
+    assert_eq!((&added["manufacturer"], &added["family"]), (&"Feitian".into(), &"preprogrammed".into()));
     assert_eq!((&added["note"], &added["tags"]), (&"spare".into(), &serde_json::json!(["2026", "oslo"])));
     assert_eq!(desk.json(&["escrow", "check"])["ok"], true);
 }
@@ -84,6 +100,27 @@ fn a_seed_that_was_added_to_be_burned_is_burned() {
     assert_eq!(desk.code_of(&burned["entry"], 59), "287082");
 }
 
+/// The same token is the same token, however it came into the escrow.
+#[test]
+fn added_tokens_have_the_family_that_an_import_gives_them() {
+    let desk = desk();
+    let header = "upn,serial number,secret key,time interval,manufacturer,model";
+    let csv = |serial: &str| format!("{header}\n,{serial},GE3TIMJSGU4DGMRRGE3TIMJSGU4DGMRR,30,,\n");
+    for (serial, family) in [(RESTRICTED, "token2-single"), ("2300000000001", "preprogrammed")] {
+        let add = ["escrow", "add", "--serial", serial, "--seed-file", "-", "--json"];
+        assert_eq!(desk.run_with(&add, SEED).expect(0).json()["family"], family);
+        let run = desk.run_with(&["import", "--json", "-"], &csv(serial)).expect(7);
+        assert_eq!(run.json()["problems"][0]["code"], "token-known", "{serial}");
+        desk.run(&["escrow", "retire", "--serial", serial]).expect(0);
+    }
+    // Nothing burns a token of unknown make unasked.
+    let add = ["escrow", "add", "--serial", "1001", "--seed-file", "-", "--to-burn", "--json"];
+    let run = desk.run_with(&add, SEED).expect(2);
+    assert!(run.error_code() == "usage" && run.stdout.contains("--family"), "{run:?}");
+    let named = [&add[..], &["--family", "token2-single"]].concat();
+    assert_eq!(desk.run_with(&named, SEED).expect(0).json()["family"], "token2-single");
+}
+
 #[test]
 fn filters_narrow_a_list() {
     let desk = desk();
@@ -97,7 +134,7 @@ fn filters_narrow_a_list() {
         (&["--upn", "bob@EXAMPLE.com"], &["1001"]),
         (&["--model", "C302-i"], &["1001"]),
         (&["--issuer", "ACME"], &["1001"]),
-        (&["--family", "token2-single", "--state", "imported"], &["1001", "2003"]),
+        (&["--family", "preprogrammed", "--state", "imported"], &["1001", "2003"]),
         (&["--state", "imported,retired"], &["1001", "1002", "2003"]),
         (&["--tag", "oslo"], &["1002"]),
         (&["--tag", "both"], &["1001", "1002"]),

@@ -91,8 +91,10 @@ fn a_broken_models_file_stops_only_what_asks_for_models() {
     fs::write(desk.home().join(".config/oathburn/models.toml"), "[[model]\n").unwrap();
     let run = desk.run(&["escrow", "list"]).expect(0);
     assert!(run.stderr.contains("models.toml"), "{run:?}");
-    add(&desk, "1001", &[]);
+    add(&desk, "1001", &["--family", "preprogrammed"]);
     desk.run(&["code", "1001"]).expect(0);
     desk.run(&["seed", "generate"]).expect(0);
+    let run = desk.run_with(&["escrow", "add", "--serial", "1002", "--seed-file", "-", "--json"], crate::SEED);
+    assert_eq!(run.expect(7).error_code(), "models-file");
     assert!(desk.run(&["identify", "--json"]).expect(7).error_code().starts_with("models-file"));
 }

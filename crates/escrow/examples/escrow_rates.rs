@@ -153,6 +153,7 @@ fn record(number: usize) -> Result<TokenRecord, Box<dyn Error>> {
         identity,
         params: TotpParams::default().into(),
         seed: Seed::generate(20)?,
+        manufacturer: None,
         model: None,
         upn: Some(format!("user{number}@example.com")),
         issuer: None,

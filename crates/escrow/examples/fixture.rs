@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use oathburn_escrow::{
-    Annotation, BatchId, Claim, Disclosure, Escrow, Facts, NewBatch, NewLine, Officer, Origin, Pins, Programmed, Purpose,
-    Reservation, StationKey, StoreUrl, Writer,
+    Annotation, BatchId, Claim, Disclosure, Escrow, Facts, NewBatch, NewLine, Officer, Origin, Pins, Programmed,
+    Purpose, Reservation, StationKey, StoreUrl, Writer,
 };
 use oathburn_oath::{
     Algorithm, Digits, FamilyId, FixedClock, HotpParams, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord,
@@ -23,6 +23,7 @@ fn record(serial: &str, slot: Slot, algorithm: Algorithm, len: usize) -> Result<
         identity: TokenIdentity { family: FamilyId::new(family)?, serial: SerialNumber::new(serial)?, slot },
         params: TotpParams { algorithm, digits: Digits::SIX, ..TotpParams::default() }.into(),
         seed: Seed::new(b"1234567890".repeat(7)[..len].to_vec())?,
+        manufacturer: Some("Token2".into()),
         model: Some("C302-i".into()),
         upn: Some(format!("{serial}@example.com")),
         issuer: None,

@@ -9,6 +9,7 @@ use crate::escrow::{PAGE, duplicate_keys};
 use crate::journal::{BatchDraft, Draft, EventDraft};
 use crate::lease::{self, LEASE_SECONDS};
 use crate::lines;
+use crate::sealing::Condition;
 use crate::store::{self, BatchRow, LeaseWanted, LineRow, View};
 use crate::{BatchId, Entry, EntryId, Escrow, EscrowError, EventKind, Facts, Origin, Reservation, duplicate};
 
@@ -28,7 +29,7 @@ impl Escrow {
         self.sealing_rows(
             &sealed,
             &EventDraft::new(EventKind::Reserved, Facts::new()),
-            None,
+            Condition::None,
             &mut |trust, rows, draft| {
                 let mut seeds = rows.iter().map(|row| row.id.clone());
                 let mut drafted = BatchDraft {
@@ -195,7 +196,7 @@ impl Escrow {
         let ids = self.sealing_rows(
             std::slice::from_ref(&reservation),
             &EventDraft::new(EventKind::Reserved, Facts::new()),
-            Some(&(self.inner.holder(), lease.line.number)),
+            Condition::Leased(&(self.inner.holder(), lease.line.number)),
             &mut |_, _, _| {},
         )?;
         Ok(ids[0])
@@ -328,7 +329,8 @@ fn seed_record(batch: BatchId, number: i64, line: &NewLine) -> Option<Result<Tok
         })
     };
     let (upn, issuer) = (line.upn.clone(), line.issuer.clone());
-    let record = |identity| TokenRecord { identity, params: line.params.into(), seed, model: None, upn, issuer };
+    let params = line.params.into();
+    let record = |identity| TokenRecord { identity, params, seed, manufacturer: None, model: None, upn, issuer };
     Some(identity().map(record))
 }
 

@@ -156,7 +156,7 @@ named! {
 /// What is to be sealed before a token is touched.
 #[derive(Clone, Copy, Debug)]
 pub struct Reservation<'a> {
-    /// The token, its parameters and its seed; model, UPN and issuer are noted unsealed.
+    /// The token, its parameters and its seed; manufacturer, model, UPN and issuer are noted unsealed.
     pub record: &'a TokenRecord,
     /// Where the seed came from.
     pub origin: Origin,
@@ -184,6 +184,8 @@ pub struct Entry {
     pub identity: TokenIdentity,
     /// How its codes are made.
     pub params: Params,
+    /// Under whose name the product is sold.
+    pub manufacturer: Option<String>,
     /// The product's name.
     pub model: Option<String>,
     /// The user it belongs to.
@@ -272,6 +274,7 @@ impl TryFrom<&EntryRow> for Entry {
                 slot: row.slot.parse().map_err(|_| damaged("slot"))?,
             },
             params,
+            manufacturer: row.manufacturer.clone(),
             model: row.model.clone(),
             upn: row.upn.clone(),
             issuer: row.issuer.clone(),

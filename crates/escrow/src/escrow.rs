@@ -485,6 +485,7 @@ mod tests {
             },
             params: TotpParams::default().into(),
             seed: Seed::new(b"12345678901234567890".to_vec()).unwrap(),
+            manufacturer: None,
             model: None,
             upn: None,
             issuer: None,

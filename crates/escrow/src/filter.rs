@@ -61,7 +61,7 @@ pub struct Filter {
     pub drift: Option<u32>,
     /// Whether the seed was written out.
     pub exported: Option<bool>,
-    /// A part of serial number, model, UPN, issuer, note, purchase order or a tag; upper and lower case of ASCII
+    /// A part of serial number, manufacturer, model, UPN, issuer, note, purchase order or a tag; upper and lower case of ASCII
     /// letters are the same.
     pub text: Option<String>,
     /// Entries that hold a token's access key do not pass; [`crate::Escrow::entries`] sees to that by itself.

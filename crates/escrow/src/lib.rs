@@ -37,6 +37,7 @@
 //!     identity: identity.clone(),
 //!     params: TotpParams::default().into(),
 //!     seed: seed.clone(),
+//!     manufacturer: None,
 //!     model: None,
 //!     upn: Some("bob@example.com".into()),
 //!     issuer: None,

@@ -86,6 +86,7 @@ impl Opener {
             identity: opened.identity,
             params: opened.params,
             seed: opened.seed,
+            manufacturer: row.manufacturer,
             model: row.model,
             upn: row.upn,
             issuer: row.issuer,

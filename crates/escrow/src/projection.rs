@@ -11,6 +11,7 @@ pub(crate) const CODE_DIFFERS: &str = "code-differs";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Projection {
     pub(crate) state: Option<EntryState>,
+    pub(crate) manufacturer: Option<String>,
     pub(crate) model: Option<String>,
     pub(crate) upn: Option<String>,
     pub(crate) issuer: Option<String>,
@@ -53,6 +54,7 @@ impl Projection {
     pub(crate) fn of(row: &EntryRow) -> Option<Self> {
         Some(Self {
             state: Some(EntryState::from_name(&row.state)?),
+            manufacturer: row.manufacturer.clone(),
             model: row.model.clone(),
             upn: row.upn.clone(),
             issuer: row.issuer.clone(),
@@ -69,6 +71,7 @@ impl Projection {
     /// Writes the projection into a row.
     pub(crate) fn store(self, row: &mut EntryRow) {
         row.state = self.state.map_or_else(String::new, |state| state.as_str().into());
+        row.manufacturer = self.manufacturer;
         row.model = self.model;
         row.upn = self.upn;
         row.issuer = self.issuer;
@@ -91,6 +94,7 @@ impl Projection {
         }
         match event.kind {
             EventKind::Reserved | EventKind::Imported => {
+                self.manufacturer = event.text("manufacturer");
                 self.model = event.text("model");
                 self.upn = event.text("upn");
                 self.issuer = event.text("issuer");
@@ -133,6 +137,7 @@ impl Projection {
             }
         };
         text("state", self.state.map(EntryState::as_str), Some(&row.state));
+        text("manufacturer", self.manufacturer.as_deref(), row.manufacturer.as_deref());
         text("model", self.model.as_deref(), row.model.as_deref());
         text("upn", self.upn.as_deref(), row.upn.as_deref());
         text("issuer", self.issuer.as_deref(), row.issuer.as_deref());
@@ -192,8 +197,11 @@ mod tests {
     fn events_make_the_columns() {
         let mut entry = Projection::default();
         let facts = Facts::new().with("upn", "a@b").with("model", "C302").with("line", 7);
+        let facts = facts.with("manufacturer", "Token2");
         apply(&mut entry, EventKind::Reserved, 10, &facts).unwrap();
-        apply(&mut entry, EventKind::Programmed, 20, &Facts::new().with("drift_seconds", -2)).unwrap();
+        // Who made the token is said once, and by no later event.
+        let programmed = Facts::new().with("drift_seconds", -2).with("manufacturer", "Feitian");
+        apply(&mut entry, EventKind::Programmed, 20, &programmed).unwrap();
         apply(&mut entry, EventKind::CodeDisclosed, 25, &Facts::new()).unwrap();
         apply(&mut entry, EventKind::Synced, 30, &Facts::new().with("drift_seconds", 0)).unwrap();
         apply(&mut entry, EventKind::Verified, 40, &Facts::new()).unwrap();
@@ -202,6 +210,7 @@ mod tests {
             entry,
             Projection {
                 state: Some(EntryState::Programmed),
+                manufacturer: Some("Token2".into()),
                 model: Some("C302".into()),
                 upn: Some("a@b".into()),
                 issuer: Some("Entra".into()),

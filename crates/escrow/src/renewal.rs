@@ -465,6 +465,7 @@ mod tests {
             },
             params: TotpParams::default().into(),
             seed: Seed::new(seed.to_vec()).unwrap(),
+            manufacturer: None,
             model: None,
             upn: None,
             issuer: None,

@@ -7,16 +7,17 @@ use oathburn_oath::{Slot, TokenIdentity};
 
 use crate::annotation::AnnotationRow;
 use crate::audit::SESSIONS;
-use crate::escrow::duplicate_keys;
+use crate::escrow::{Inner, duplicate_keys};
 use crate::journal::{Draft, EventDraft, MAX_TOUCHED, TouchDraft};
+use crate::known;
 use crate::opener::{self, Events};
 use crate::roster::Trust;
 use crate::seal::{self, Sealer};
 use crate::store::{self, EntryRow, HolderRow, View};
 use crate::wrap::Key;
 use crate::{
-    Annotation, BatchId, BatchState, EntryId, EntryState, Escrow, EscrowError, EventKind, Facts, Filter, LineState,
-    Origin, Programmed, Reservation, duplicate,
+    Annotation, BatchId, BatchState, EntryId, EntryState, Escrow, EscrowError, EventKind, Facts, Filter, Known,
+    LineState, Origin, Programmed, Reservation, duplicate,
 };
 
 /// What one process seals with, under one version of the roster.
@@ -38,6 +39,22 @@ impl Escrow {
     /// Seals the seeds of a file, all or none, in one transaction. The facts go into the events.
     pub fn import(&self, reservations: &[Reservation<'_>], facts: Facts) -> Result<Vec<EntryId>, EscrowError> {
         self.seal(reservations, &EventDraft::new(EventKind::Imported, facts), &[])
+    }
+
+    /// Seals those of which the escrow has neither token nor seed, in one transaction, and says of each its entry or
+    /// what the escrow has. They are looked up in that transaction: of two processes that import one file, one gets a
+    /// token. Whether they repeat each other is not looked at.
+    pub fn import_new(
+        &self,
+        reservations: &[Reservation<'_>],
+        facts: Facts,
+    ) -> Result<Vec<Result<EntryId, Known>>, EscrowError> {
+        let mut known = Vec::new();
+        let event = EventDraft::new(EventKind::Imported, facts);
+        let ids = self.sealing_rows(reservations, &event, Condition::New(&mut known), &mut |_, _, _| {})?;
+        let mut ids = ids.into_iter();
+        let one = |known| if known == Known::Nothing { ids.next().ok_or(known) } else { Err(known) };
+        Ok(known.into_iter().map(one).collect())
     }
 
     /// Seals a seed that no token is programmed with now, with what is noted of it, and supersedes other entries in the
@@ -63,7 +80,7 @@ impl Escrow {
         event: &EventDraft,
         superseded: &[EntryId],
     ) -> Result<Vec<EntryId>, EscrowError> {
-        self.sealing_rows(reservations, event, None, &mut |_, rows, draft| {
+        self.sealing_rows(reservations, event, Condition::None, &mut |_, rows, draft| {
             let first = rows.first().and_then(|row| EntryId::from_slice(&row.id)).map(|id| id.to_string());
             for some in superseded.chunks(MAX_TOUCHED) {
                 let by = Facts::new().with_some("by", first.clone());
@@ -72,15 +89,15 @@ impl Escrow {
         })
     }
 
-    /// Seals and writes, for a leased line if one is named; `more` adds what is to be written in the same transaction.
+    /// Seals, and writes on some condition; `more` adds what is to be written in the same transaction.
     pub(crate) fn sealing_rows(
         &self,
         reservations: &[Reservation<'_>],
         event: &EventDraft,
-        line: Option<&(HolderRow, u32)>,
+        mut condition: Condition<'_>,
         more: &mut dyn FnMut(&Trust, &[EntryRow], &mut Draft),
     ) -> Result<Vec<EntryId>, EscrowError> {
-        let number = line.map(|(_, number)| i64::from(*number));
+        let number = condition.line();
         reservations.iter().try_for_each(|one| fits(&one.record.identity))?;
         let inner = &*self.inner;
         inner.steadily(|trust| {
@@ -95,15 +112,14 @@ impl Escrow {
             for reservation in reservations {
                 rows.push(sealing.row(reservation, time)?);
             }
-            let ids: Vec<_> = rows.iter().filter_map(|row| EntryId::from_slice(&row.id)).collect();
+            let mut ids = Vec::new();
             let committed = inner.commit(trust, inner.station.keys(), &mut |view| {
                 if sealing.stored && view.session(sealing.sealer.id().as_bytes())?.is_none() {
                     // An officer has merged it with others meanwhile: another one is begun.
                     return Err(EscrowError::RosterUnsteady);
                 }
-                if let (Some((holder, number)), Some(batch)) = (line, reservations.first().and_then(|one| one.batch)) {
-                    still_leased(view, batch, *number, holder, time)?;
-                }
+                let (rows, reservations) = condition.choose(view, trust, inner, (&rows, reservations), time)?;
+                ids = rows.iter().filter_map(|row| EntryId::from_slice(&row.id)).collect();
                 let mut draft = Draft { entries: rows.clone(), ..Draft::default() };
                 if !sealing.stored && !rows.is_empty() {
                     let session = sealing.sealer.row(time);
@@ -117,7 +133,7 @@ impl Escrow {
                 more(trust, &rows, &mut draft);
                 Ok(draft)
             });
-            sealing.stored |= !rows.is_empty();
+            sealing.stored |= !ids.is_empty();
             if committed.is_err() {
                 // Whether the session's row was written is not certain: the next seal begins another.
                 *guard = None;
@@ -283,6 +299,51 @@ impl Escrow {
     }
 }
 
+/// What must be so, in the very transaction, for rows to be written.
+pub(crate) enum Condition<'a> {
+    /// Nothing.
+    None,
+    /// The line of the batch is still leased by us.
+    Leased(&'a (HolderRow, u32)),
+    /// The escrow has neither token nor seed: the others are left out, and here is what it has of each.
+    New(&'a mut Vec<Known>),
+}
+
+impl Condition<'_> {
+    fn line(&self) -> Option<i64> {
+        match self {
+            Self::Leased((_, number)) => Some((*number).into()),
+            Self::None | Self::New(_) => None,
+        }
+    }
+
+    /// The rows that are written, with what they were made of.
+    fn choose<'r>(
+        &mut self,
+        view: &dyn View,
+        trust: &Trust,
+        inner: &Inner,
+        (rows, reservations): (&[EntryRow], &[Reservation<'r>]),
+        now: i64,
+    ) -> Result<(Vec<EntryRow>, Vec<Reservation<'r>>), EscrowError> {
+        let known = match self {
+            Self::None => return Ok((rows.to_vec(), reservations.to_vec())),
+            Self::Leased((holder, number)) => {
+                if let Some(batch) = reservations.first().and_then(|one| one.batch) {
+                    still_leased(view, batch, *number, holder, now)?;
+                }
+                return Ok((rows.to_vec(), reservations.to_vec()));
+            }
+            Self::New(known) => known,
+        };
+        let records: Vec<_> = reservations.iter().map(|one| one.record).collect();
+        **known = known::of(view, trust, inner.station.keys(), &records)?;
+        let all = rows.iter().zip(reservations).zip(&**known);
+        let new = all.filter(|(_, known)| **known == Known::Nothing);
+        Ok(new.map(|((row, reservation), _)| (row.clone(), *reservation)).unzip())
+    }
+}
+
 impl Sealing {
     /// A sealed row; the event that goes with it fills in the columns that change.
     fn row(&self, reservation: &Reservation<'_>, time: i64) -> Result<EntryRow, EscrowError> {
@@ -309,6 +370,7 @@ impl Sealing {
             tag: duplicate::tag(key, &record.seed).to_vec(),
             reserved_at: time,
             state: String::new(),
+            manufacturer: None,
             model: None,
             upn: None,
             issuer: None,
@@ -342,6 +404,7 @@ fn births(
                 .with("family", row.family.as_str())
                 .with("serial", row.serial.as_str())
                 .with("slot", row.slot.as_str())
+                .with_some("manufacturer", record.manufacturer.as_deref())
                 .with_some("model", record.model.as_deref())
                 .with_some("upn", record.upn.as_deref())
                 .with_some("issuer", record.issuer.as_deref())

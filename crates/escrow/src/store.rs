@@ -189,6 +189,7 @@ pub(crate) struct EntryRow {
     pub(crate) tag: Vec<u8>,
     pub(crate) reserved_at: i64,
     pub(crate) state: String,
+    pub(crate) manufacturer: Option<String>,
     pub(crate) model: Option<String>,
     pub(crate) upn: Option<String>,
     pub(crate) issuer: Option<String>,

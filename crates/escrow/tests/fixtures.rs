@@ -25,16 +25,27 @@ const EXPECTED: [(&str, &str, EntryState, usize); 6] = [
 #[test]
 fn stores_of_every_format_are_read() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/escrow");
-    let mut formats = 0;
+    let mut formats = Vec::new();
     let all = fs::read_dir(fixtures).unwrap().map(|entry| entry.unwrap().path());
     for folder in all.filter(|path| path.is_dir()) {
-        read(&folder);
-        formats += 1;
+        let format = folder.file_name().unwrap().to_str().unwrap().trim_start_matches('v').parse().unwrap();
+        read(&folder, format);
+        formats.push(format);
     }
-    assert!(formats >= 3);
+    // One for each: whoever adds a format adds a finished store of it.
+    formats.sort_unstable();
+    let newest = newest();
+    assert_eq!(formats, (1..=newest).collect::<Vec<_>>());
 }
 
-fn read(fixture: &Path) {
+/// The format of a store that is made now.
+fn newest() -> i64 {
+    let home = support::Home::new();
+    let connection = rusqlite::Connection::open(home.path("escrow.db")).unwrap();
+    connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+}
+
+fn read(fixture: &Path, format: i64) {
     let folder = tempfile::tempdir().unwrap();
     for name in ["escrow.db", "officer.key", "station.key"] {
         let copy = folder.path().join(name);
@@ -49,16 +60,29 @@ fn read(fixture: &Path) {
     let escrow = Escrow::open(&url, station, &Pins::new(path("pins")), who(), Arc::new(SystemClock)).unwrap();
     assert!(escrow.is_approved());
     let report = escrow.check(Some(&officer())).unwrap();
-    assert_eq!((report.findings.as_slice(), report.opened), ([].as_slice(), 6), "{}", fixture.display());
-
     let entries = escrow.entries(&Filter::default()).unwrap();
+    let count = u64::try_from(entries.len()).unwrap();
+    assert_eq!((report.findings.as_slice(), report.opened), ([].as_slice(), count), "{}", fixture.display());
+
     let opener = escrow.opener(officer()).unwrap();
     let records = opener.open_all(&entries, &Disclosure::new(Purpose::Export)).unwrap();
     let digits = b"1234567890".repeat(7);
-    assert_eq!(entries.len(), EXPECTED.len());
+    assert_eq!(entries.len(), if format < 4 { EXPECTED.len() } else { EXPECTED.len() + 3 });
+    let manufacturer = (format >= 5).then_some("Token2");
+    for record in &records[..EXPECTED.len()] {
+        assert_eq!(record.manufacturer.as_deref(), manufacturer, "{}", fixture.display());
+    }
     for ((entry, record), (serial, slot, state, len)) in entries.iter().zip(&records).zip(EXPECTED) {
         assert_eq!((entry.identity.serial.as_str(), entry.identity.slot.to_string().as_str()), (serial, slot));
         assert_eq!((entry.state, record.seed.expose()), (state, &digits[..len]), "{serial}");
+    }
+    if format >= 4 {
+        assert_eq!(records[6].params.counter(), Some(1 << 63));
+        let batches = escrow.batches().unwrap();
+        assert_eq!((batches.len(), batches[0].state), (1, BatchState::Finished));
+        let states: Vec<_> = escrow.lines(batches[0].id, 0, 9).unwrap().iter().map(|line| line.state).collect();
+        assert_eq!(states, [LineState::Done, LineState::Failed]);
+        assert_eq!((entries[7].state, entries[8].line), (EntryState::Superseded, Some(1)));
     }
     let burned = &entries[1];
     assert_eq!((burned.upn.as_deref(), burned.issuer.as_deref()), (Some("bob@example.com"), Some("Entra")));

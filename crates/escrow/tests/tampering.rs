@@ -18,6 +18,7 @@ fn complete() -> (Home, Vec<u8>) {
     let escrow = home.open();
     let mut one = record("0001", b"12345678901234567890");
     (one.model, one.issuer) = (Some("C302-i".into()), Some("Entra".into()));
+    one.manufacturer = Some("Token2".into());
     let reservation = Reservation { record: &one, origin: Origin::Generated, batch: Some(BatchId::new()) };
     let first = escrow.reserve(&reservation).unwrap();
     escrow.mark_programmed(first, &Programmed { drift_seconds: Some(-2), ..Programmed::default() }).unwrap();

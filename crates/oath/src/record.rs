@@ -98,6 +98,8 @@ pub struct TokenRecord {
     pub params: Params,
     /// The shared secret of RFC 4226 and RFC 6238.
     pub seed: Seed,
+    /// Under whose name the product is sold.
+    pub manufacturer: Option<String>,
     /// The product's name, as printed in a catalogue.
     pub model: Option<String>,
     /// The user it belongs to (Entra: user principal name).

@@ -128,6 +128,7 @@ impl Station<'_> {
             identity: Entry::access_key_of(&info.family, &info.serial),
             params: Entry::no_codes(),
             seed: key.as_seed().clone(),
+            manufacturer: None,
             model: None,
             upn: None,
             issuer: None,

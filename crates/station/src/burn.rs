@@ -237,6 +237,7 @@ impl Station<'_> {
             identity,
             params,
             seed,
+            manufacturer: driver.manufacturer().map(Into::into),
             model: token.model.as_ref().map(|model| model.name.clone()),
             upn: order.upn.clone(),
             issuer: order.issuer.clone(),

@@ -12,8 +12,8 @@ use oathburn_station::StationError;
 use super::annotate::Notes;
 use super::entries;
 use super::which::check_name;
-use crate::commands::Result;
 use crate::commands::source::{TextEncoding, read_qr, read_seed_file};
+use crate::commands::{Result, family};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Outcome;
@@ -38,12 +38,15 @@ pub(crate) struct Add {
     /// A picture (PNG, JPEG) with the service's QR code
     #[arg(long, value_name = "IMAGE")]
     qr: Option<PathBuf>,
-    /// The token's family
-    #[arg(long, default_value = "token2-single", value_parser = FamilyId::new)]
-    family: FamilyId,
+    /// The token's family [default: that of the product with this serial number, or else `preprogrammed`]
+    #[arg(long, value_parser = FamilyId::new)]
+    family: Option<FamilyId>,
     /// Where in the token, for tokens with several profiles
     #[arg(long, value_name = "N|NAME", default_value = "0")]
     slot: Slot,
+    /// Under whose name the product is sold
+    #[arg(long)]
+    manufacturer: Option<String>,
     /// The product's name
     #[arg(long)]
     model: Option<String>,
@@ -76,8 +79,19 @@ pub(crate) struct Add {
 }
 
 impl Add {
+    /// Which product a token is says its family, unless somebody does.
+    pub(crate) const fn needs_models(&self) -> bool {
+        self.family.is_none()
+    }
+
     pub(crate) fn run(self, context: &Context) -> Result {
-        let names = [("UPN", &self.upn), ("issuer", &self.issuer), ("model", &self.model)];
+        let family = self.family(context)?;
+        let names = [
+            ("UPN", &self.upn),
+            ("issuer", &self.issuer),
+            ("manufacturer", &self.manufacturer),
+            ("model", &self.model),
+        ];
         names.into_iter().try_for_each(|(what, name)| check_name(what, name.as_deref()))?;
         let input = match (&self.seed_file, &self.qr) {
             (Some(file), _) => read_seed_file(file, self.encoding)?,
@@ -85,13 +99,14 @@ impl Add {
         };
         let said = input.params();
         let record = TokenRecord {
-            identity: TokenIdentity { family: self.family, serial: self.serial, slot: self.slot },
+            identity: TokenIdentity { family, serial: self.serial, slot: self.slot },
             params: TotpParams {
                 algorithm: self.algorithm.unwrap_or(said.algorithm),
                 digits: self.digits.unwrap_or(said.digits),
                 step: self.time_step.unwrap_or(said.step),
             }
             .into(),
+            manufacturer: self.manufacturer,
             model: self.model,
             upn: self.upn.or(input.account),
             issuer: self.issuer.or(input.issuer),
@@ -108,6 +123,18 @@ impl Add {
         json["superseded"] = replaced.iter().map(ToString::to_string).collect();
         let text = format!("{} is {} in the escrow, entry {id}\n", entry.identity.serial, entry.state);
         Ok(Outcome::new(json, text))
+    }
+
+    /// As `import` decides; but what is to be burned is looked for under the family that burns it.
+    fn family(&self, context: &Context) -> std::result::Result<FamilyId, Failure> {
+        let named = self.family.as_ref();
+        if !self.to_burn {
+            return Ok(family::of_token_in_use(&context.models, named, &self.serial));
+        }
+        family::known(&context.models, named, &self.serial).ok_or_else(|| {
+            let message = format!("no known product has the serial number {}", self.serial);
+            Failure::usage(message, "name the family that will burn the token with --family (`token2-single`)")
+        })
     }
 }
 

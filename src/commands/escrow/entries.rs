@@ -121,6 +121,7 @@ pub(crate) fn to_json(entry: &Entry) -> Value {
         "family": entry.identity.family.as_str(),
         "serial": entry.identity.serial.as_str(),
         "slot": codes::slot(&entry.identity.slot),
+        "manufacturer": entry.manufacturer,
         "model": entry.model,
         "upn": entry.upn,
         "issuer": entry.issuer,

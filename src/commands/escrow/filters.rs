@@ -56,7 +56,7 @@ pub(crate) struct Filters {
     /// Only those whose seed was not
     #[arg(long)]
     not_exported: bool,
-    /// Only with this text in serial number, model, UPN, issuer, note, purchase order or a tag
+    /// Only with this text in serial number, manufacturer, model, UPN, issuer, note, purchase order or a tag
     #[arg(long)]
     text: Option<String>,
 }

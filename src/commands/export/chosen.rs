@@ -65,12 +65,12 @@ impl<'a> Chosen<'a> {
     }
 }
 
-/// A token as files know it. Of tokens with several slots the number alone would name several seeds: the slot follows.
+/// A token as files know it. Who made it is what the escrow says, or else the name of its family. Of tokens with several slots the number alone would name several seeds: the slot follows.
 pub(super) fn package(record: &TokenRecord, options: &WriteOptions) -> KeyPackage {
-    let manufacturer = oathburn_token::family(&record.identity.family).and_then(TokenFamily::manufacturer);
+    let of_family = || oathburn_token::family(&record.identity.family).and_then(TokenFamily::manufacturer);
     let mut package = KeyPackage {
         serial: SerialNumber::new(&serial(&record.identity)).ok(),
-        manufacturer: manufacturer.map(Into::into),
+        manufacturer: record.manufacturer.clone().or_else(|| of_family().map(Into::into)),
         model: record.model.clone(),
         upn: record.upn.clone(),
         issuer: record.issuer.clone(),

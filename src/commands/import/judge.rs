@@ -8,9 +8,10 @@ use std::hash::BuildHasher;
 use oathburn_escrow::{Escrow, Known};
 use oathburn_formats::{Format, KeyPackage, Problem, Row, SerialLengths};
 use oathburn_oath::{FamilyId, SerialNumber, Slot, TokenIdentity, TokenRecord};
-use oathburn_token::{FAMILIES, Models};
+use oathburn_token::Models;
 
 use super::problem::Problems;
+use crate::commands::family;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -86,8 +87,8 @@ impl<'a> Judge<'a> {
             Err(Problem { column, error }) => return Err(Box::new((line, column, error.into()))),
         };
         let identity = self.identity(&package).map_err(|failure| Box::new((line, None, failure)))?;
-        let KeyPackage { params, seed, model, upn, issuer, .. } = package;
-        Ok((line, TokenRecord { identity, params, seed, model, upn, issuer }))
+        let KeyPackage { params, seed, manufacturer, model, upn, issuer, .. } = package;
+        Ok((line, TokenRecord { identity, params, seed, manufacturer, model, upn, issuer }))
     }
 
     fn identity(&self, package: &KeyPackage) -> Result<TokenIdentity, Failure> {
@@ -104,14 +105,8 @@ impl<'a> Judge<'a> {
             (Some(serial), Some(SerialDigits::Exactly(digits))) => padded(serial, digits),
             (Some(serial), _) => serial.clone(),
         };
-        let family = self.family.clone().or_else(|| self.known_family(&serial));
-        let family = family.unwrap_or_else(|| literal("preprogrammed"));
+        let family = family::of_token_in_use(self.models, self.family.as_ref(), &serial);
         Ok(TokenIdentity { family, serial, slot: Slot::SINGLE })
-    }
-
-    /// The family of the product that has this serial number: a token that we could burn is the same token then.
-    fn known_family(&self, serial: &SerialNumber) -> Option<FamilyId> {
-        FAMILIES.iter().map(|family| family.id()).find(|id| self.models.lookup(id, serial).is_some())
     }
 
     /// Remembers a row that is new.

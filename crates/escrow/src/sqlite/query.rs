@@ -49,8 +49,8 @@ const fn column(of: DateKind) -> &'static str {
 }
 
 /// What a text is looked for in; line feeds keep words of different columns apart.
-const TEXTS: &str = "lower(serial || char(10) || coalesce(model, '') || char(10) || coalesce(upn, '') || char(10) || \
-    coalesce(issuer, '') || char(10) || coalesce(note, '') || char(10) || coalesce(purchase_order, '') || char(10) || \
+const TEXTS: &str = "lower(serial || char(10) || coalesce(manufacturer, '') || char(10) || coalesce(model, '') || \
+    char(10) || coalesce(upn, '') || char(10) || coalesce(issuer, '') || char(10) || coalesce(note, '') || char(10) || coalesce(purchase_order, '') || char(10) || \
     coalesce(tags, ''))";
 
 /// The entries that pass a filter, after one.

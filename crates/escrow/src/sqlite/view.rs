@@ -23,7 +23,7 @@ pub(super) struct SqliteView<'a> {
 const ENTRY_COLUMNS: &str = "id, family, serial, slot, algorithm, digits, time_step, origin, batch, format, session, \
     nonce, ciphertext, tag_key, tag, reserved_at, state, model, upn, issuer, programmed_at, verified_at, \
     drift_seconds, drift_at, revision, note, purchase_order, tags, exported_at, export_format, activated_at, \
-    counter, line";
+    counter, line, manufacturer";
 const EVENT_SELECT: &str = "SELECT e.writer, w.key, e.sequence, e.previous, e.roster, e.time, e.uid, e.host, \
     e.operator, e.kind, e.facts, e.reason, e.hash, e.signature FROM events e LEFT JOIN writers w ON w.id = e.writer";
 const SESSION_SELECT: &str = "SELECT s.id, s.roster, s.created_at, s.wrap, w.key, s.sequence, s.writer \
@@ -104,6 +104,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
         annotations: annotations(row, 25)?,
         counter: row.get(31)?,
         line: row.get(32)?,
+        manufacturer: maybe_text(row, 33)?,
     })
 }
 

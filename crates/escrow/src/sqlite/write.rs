@@ -123,9 +123,9 @@ fn insert_entry(connection: &Connection, entry: &EntryRow) -> rusqlite::Result<(
             "INSERT INTO entries (id, family, serial, slot, algorithm, digits, time_step, origin, batch, format,
                 session, nonce, ciphertext, tag_key, tag, reserved_at, state, model, upn, issuer, programmed_at,
                 verified_at, drift_seconds, drift_at, revision, note, purchase_order, tags, exported_at,
-                export_format, activated_at, counter, line)
+                export_format, activated_at, counter, line, manufacturer)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-                ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)",
+                ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)",
         )?
         .execute(params![
             entry.id,
@@ -161,6 +161,7 @@ fn insert_entry(connection: &Connection, entry: &EntryRow) -> rusqlite::Result<(
             entry.annotations.activated_at,
             entry.counter,
             entry.line,
+            entry.manufacturer,
         ])?;
     Ok(())
 }

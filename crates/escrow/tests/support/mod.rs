@@ -86,6 +86,7 @@ pub(crate) fn record(serial: &str, seed: &[u8]) -> TokenRecord {
         identity: identity(serial),
         params: TotpParams::default().into(),
         seed: Seed::new(seed.to_vec()).unwrap(),
+        manufacturer: None,
         model: None,
         upn: Some(format!("{serial}@example.com")),
         issuer: None,
