@@ -43,11 +43,12 @@ fn every_problem_is_named_with_row_column_and_remedy() {
 
     // What only the escrow and the tokens know.
     let text = format!(
-        "upn,serial,seed,algorithm\nann,{RESTRICTED},,\nbea,{UNRESTRICTED},GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ,\ncid,,,sha512\n"
+        "upn,serial,seed\nann,{RESTRICTED},\nbea,{UNRESTRICTED},GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\n\
+         cid,,otpauth://totp/cid?secret=GEZDGNBVGY3TQOJQ&digits=9\n"
     );
     let run = desk.run(&["batch", "run", &list(&desk, &text), "--yes", "--json"]).expect(7).json();
     let codes: Vec<_> = run["problems"].as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap()).collect();
-    assert_eq!(codes, ["token-in-use", "duplicate-seed", "token-algorithm"]);
+    assert_eq!(codes, ["token-in-use", "duplicate-seed", "token-digits"]);
     assert!(desk.json(&["batch", "status"]).as_array().unwrap().is_empty());
     assert_eq!(desk.json(&["escrow", "list"]).as_array().unwrap().len(), 1);
 }
