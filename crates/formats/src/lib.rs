@@ -21,6 +21,7 @@ mod format;
 mod import;
 mod listed;
 mod otpauth;
+mod pskc;
 mod qr;
 mod seed_input;
 mod users;
