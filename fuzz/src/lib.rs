@@ -174,7 +174,7 @@ pub fn import(data: &[u8]) {
     };
     let step = (said & 16 != 0).then_some(TimeStep::S60);
     // A cheap refusal: deriving keys is for others to fuzz.
-    let options = ReadOptions { password: None, unsaid: Unsaid { kind, encoding, step, ..Unsaid::NOTHING } };
+    let options = ReadOptions { unsaid: Unsaid { kind, encoding, step, ..Unsaid::NOTHING }, ..ReadOptions::default() };
     let mut rows = 0_usize;
     let reader = format.reader().expect("it was chosen for its reader");
     let read = reader.read(&mut &*file, &options, &mut |row| {

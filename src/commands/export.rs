@@ -14,7 +14,9 @@ use oathburn_formats::{Format, WriteFormat, WriteOptions};
 use oathburn_oath::{Clock, SystemClock};
 use oathburn_reader::ReaderError;
 use oathburn_station::OpenerSource;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use self::chosen::{Chosen, Refused, package};
 use self::sink::{Destination, Sink};
@@ -24,6 +26,7 @@ use crate::context::{Context, LazyOpener};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Outcome, rfc3339};
+use crate::prompt;
 
 /// Entries that are noted as exported in one transaction.
 const NOTED: usize = 10_000;
@@ -90,12 +93,24 @@ pub(crate) struct Export {
     /// What else the format has to be told (`oathburn formats` says what)
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_setting)]
     set: Vec<(String, String)>,
+    /// Write the seeds unencrypted, where the format can encrypt them (PSKC)
+    #[arg(long, group = "protection")]
+    plain: bool,
+    /// Encrypt the seeds under the key of 32 hex digits in this file's first line (PSKC; `-`: stdin)
+    #[arg(long, value_name = "FILE", group = "protection")]
+    pskc_key: Option<PathBuf>,
+    /// Encrypt the seeds under the password in this file's first line (PSKC; `-`: stdin)
+    #[arg(long, value_name = "FILE", group = "protection")]
+    pskc_password_file: Option<PathBuf>,
     /// A file with formats of columns [default: columns.toml in the configuration folder]
     #[arg(long, value_name = "FILE")]
     columns: Option<PathBuf>,
     #[command(flatten)]
     wanted: Wanted,
 }
+
+/// A key or password, if one is used.
+type Protection = Option<Zeroizing<Vec<u8>>>;
 
 fn parse_setting(text: &str) -> std::result::Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("a name, =, and a value")?;
@@ -115,6 +130,9 @@ impl Export {
             default_model: None,
             default_issuer: None,
             set: Vec::new(),
+            plain: false,
+            pskc_key: None,
+            pskc_password_file: None,
             columns: None,
             wanted: Wanted::of_batch(batch),
         }
@@ -197,16 +215,42 @@ impl Export {
             return Err(Failure::usage(message, "see `oathburn formats`"));
         }
         let settings: BTreeMap<_, _> = self.set.iter().cloned().collect();
+        let (key, password) = self.protection(writer)?;
         let options = WriteOptions {
+            key,
+            password,
             manufacturer: self.manufacturer.clone(),
             model: self.default_model.clone(),
             issuer: self.default_issuer.clone(),
             settings,
-            ..WriteOptions::default()
         };
         // What a setting lacks is to be said before anything is opened.
         writer.begin(&mut io::sink(), &options)?;
         Ok(options)
+    }
+
+    /// The key and the password under which seeds are encrypted. Where that can be, it must be said whether.
+    fn protection(&self, writer: &dyn WriteFormat) -> std::result::Result<(Protection, Protection), Failure> {
+        let said = self.plain || self.pskc_key.is_some() || self.pskc_password_file.is_some();
+        if writer.encrypts() != said {
+            let message = if said {
+                "seeds cannot be encrypted in this format"
+            } else {
+                "nothing says how the seeds are to be protected"
+            };
+            return Err(Failure::usage(
+                message,
+                "for pskc, give one of --pskc-key FILE, --pskc-password-file FILE and --plain; for others none",
+            ));
+        }
+        let read = |file: &PathBuf| match prompt::passphrase_from(file) {
+            Ok(line) => Ok(Zeroizing::new(line.expose_secret().as_bytes().to_vec())),
+            Err(error) => {
+                let message = format!("failed to read {}: {error}", file.display());
+                Err(Failure::new(Exit::Input, "export-key-unreadable", message, "check the file and its rights"))
+            }
+        };
+        Ok((self.pskc_key.as_ref().map(read).transpose()?, self.pskc_password_file.as_ref().map(read).transpose()?))
     }
 
     fn destination(

@@ -57,6 +57,9 @@ pub(crate) struct Import {
     /// A file whose first line is the password of the file (`-`: stdin)
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// Take encrypted seeds (PSKC) that no MAC proves to be unchanged
+    #[arg(long)]
+    ignore_mac: bool,
     /// A file with the age identities (AGE-SECRET-KEY-1…) that an age file was encrypted to
     #[arg(long, value_name = "FILE")]
     age_identity: Option<PathBuf>,
@@ -120,7 +123,7 @@ impl Import {
         if !escrow.is_approved() {
             return Err(EscrowError::StationNotApproved { escrow: escrow.id() }.into());
         }
-        let mut options = ReadOptions { password: source.password(), unsaid: self.unsaid() };
+        let mut options = ReadOptions { password: source.password(), unsaid: self.unsaid(), ignore_mac: self.ignore_mac };
         let mut judge = Judge::new(&context.models, self.family.clone(), self.serial_digits, format);
         let mut tally = look(context, &escrow, format, &mut source, &mut options, &mut judge)?;
         let refused = tally.problems.count();

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use oathburn_oath::{Algorithm, Digits, Encoding, Params, Seed, SerialNumber, TimeStep};
 use zeroize::Zeroizing;
 
-use crate::{FormatError, export, import, listed};
+use crate::{FormatError, export, import, listed, pskc};
 
 /// All formats, in the order in which they are listed.
 pub static FORMATS: &[&dyn Format] = &[
@@ -18,6 +18,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &export::graph::GraphCreate,
     &export::otpauth::Otpauth,
     &export::sheet::Sheet,
+    &pskc::Pskc,
     &export::okta::Okta,
     &export::pingone::PingOne,
     &export::privacyidea::PrivacyIdea,
@@ -241,6 +242,8 @@ impl Fidelity {
 pub struct ReadOptions {
     /// The password or key of an encrypted file.
     pub password: Option<Zeroizing<Vec<u8>>>,
+    /// Take encrypted values that nothing proves to be unchanged.
+    pub ignore_mac: bool,
     /// What the file does not say, and the caller knows.
     pub unsaid: Unsaid,
 }
@@ -322,6 +325,8 @@ pub trait ReadFormat: Sync {
 /// What a writer may need to know beside the tokens.
 #[derive(Default)]
 pub struct WriteOptions {
+    /// A key that both sides know, under which seeds are encrypted.
+    pub key: Option<Zeroizing<Vec<u8>>>,
     /// The manufacturer's name for tokens that do not say theirs.
     pub manufacturer: Option<String>,
     /// The model's name for tokens that do not say theirs.
@@ -330,7 +335,7 @@ pub struct WriteOptions {
     pub issuer: Option<String>,
     /// The format's own settings, by their names.
     pub settings: BTreeMap<String, String>,
-    /// The password or key under which seeds are encrypted.
+    /// The password under which seeds are encrypted.
     pub password: Option<Zeroizing<Vec<u8>>>,
 }
 
@@ -376,6 +381,11 @@ pub trait WriteFormat: Sync {
     /// What no public source says of the target and is written all the same.
     fn unconfirmed(&self) -> Option<&'static str> {
         None
+    }
+
+    /// Whether seeds can be encrypted in it, under a key or a password.
+    fn encrypts(&self) -> bool {
+        false
     }
 
     /// What it has to be told.

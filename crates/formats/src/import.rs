@@ -2,7 +2,7 @@
 
 mod columns;
 mod damage;
-mod draft;
+pub(crate) mod draft;
 mod elements;
 mod json;
 mod layouts;
@@ -13,11 +13,11 @@ mod open;
 mod privacyidea;
 mod records;
 mod serials;
-mod sniff;
-mod text;
+pub(crate) mod sniff;
+pub(crate) mod text;
 mod uris;
 mod vaults;
-mod xml;
+pub(crate) mod xml;
 
 use std::io::BufRead;
 use std::ops::ControlFlow;
@@ -26,7 +26,7 @@ pub use open::{Wrapping, identify, wrapping};
 pub use serials::SerialLengths;
 
 use crate::import::text::Text;
-use crate::{FormatError, Likeness, Problem, ReadFormat, ReadOptions, Row};
+use crate::{FormatError, Likeness, Problem, ReadFormat, ReadOptions, Row, pskc};
 
 /// Where rows go.
 pub(crate) type Sink<'s> = &'s mut dyn FnMut(Row) -> ControlFlow<()>;
@@ -132,6 +132,7 @@ static READINGS: &[Reading] = &[
     },
     Reading { ids: &["rcdevs"], sniff: sniff::rcdevs, read: infallible!(lists::rcdevs) },
     Reading { ids: &["otpauth"], sniff: sniff::otpauth, read: |text, _, sink| uris::read(text, sink) },
+    Reading { ids: &["pskc"], sniff: pskc::sniff, read: pskc::read },
     Reading {
         ids: &["cyberark"],
         sniff: sniff::cyberark,

@@ -44,7 +44,7 @@ fn files(folder: &Path, beginning: &str) -> BTreeMap<String, PathBuf> {
 /// What the caller says, by words in the name of a file: `good-six--hotp--step60.csv`.
 fn options(name: &str) -> ReadOptions {
     let mut unsaid = Unsaid::NOTHING;
-    let mut password = None;
+    let (mut password, mut ignore_mac) = (None, false);
     for word in name.split('.').next().unwrap_or_default().split("--").skip(1) {
         match word {
             "hotp" => unsaid.kind = Some(Kind::Hotp),
@@ -55,11 +55,13 @@ fn options(name: &str) -> ReadOptions {
             "digits8" => unsaid.digits = Some(Digits::EIGHT),
             "sha1" => unsaid.algorithm = Some(Algorithm::Sha1),
             "password" => password = Some(Zeroizing::new(b"correct horse".to_vec())),
+            "key" => password = Some(Zeroizing::new(b"12345678901234567890123456789012".to_vec())),
+            "unproved" => ignore_mac = true,
             "wrong" => password = Some(Zeroizing::new(b"wrong horse".to_vec())),
             _ => panic!("{name}: nothing is called {word}"),
         }
     }
-    ReadOptions { password, unsaid }
+    ReadOptions { password, unsaid, ignore_mac }
 }
 
 #[derive(Default)]

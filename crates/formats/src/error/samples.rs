@@ -5,7 +5,7 @@ use oathburn_oath::{OathError, TimeStep};
 use crate::{FormatError, Look, Wrapping};
 
 oathburn_oath::variants! {
-    FormatError: NotASeed AmbiguousEncoding HexForBase32 Seed NotAPicture ImageTooLarge NoQrCode QrDamaged SeveralQrCodes QrTooLong NotAKeyUri UriTooLong UriWithoutSecret UriParameter UriParameterTwice Output SettingMissing SettingValue ColumnsFile FileEmpty FormatUnknown Wrapped NotText Unreadable Truncated TooLarge LineTooLong QuoteOpen TooManyColumns ColumnMissing ColumnTwice TooFewCells TooManyCells CellMissing NameInvalid Scientific Reformatted ZerosLost Base32ForHex NotBase64 SeedTooShort SeedZero StepInvalid StepUnusual StepUnsaid StepOrCounter CounterInvalid AlgorithmUnsaid OtherCodes EncodingUnknown SeedsEncrypted JsonBroken JsonOther XmlBroken XmlDoctype XmlRoot MigrationBroken MigrationPart NotCitrix PasswordNeeded PasswordWrong VaultBroken VaultWithoutPassword KeyDerivation
+    FormatError: NotASeed AmbiguousEncoding HexForBase32 Seed NotAPicture ImageTooLarge NoQrCode QrDamaged SeveralQrCodes QrTooLong NotAKeyUri UriTooLong UriWithoutSecret UriParameter UriParameterTwice Output SettingMissing SettingValue ColumnsFile FileEmpty FormatUnknown Wrapped NotText Unreadable Truncated TooLarge LineTooLong QuoteOpen TooManyColumns ColumnMissing ColumnTwice TooFewCells TooManyCells CellMissing NameInvalid Scientific Reformatted ZerosLost Base32ForHex NotBase64 SeedTooShort SeedZero StepInvalid StepUnusual StepUnsaid StepOrCounter CounterInvalid AlgorithmUnsaid OtherCodes EncodingUnknown SeedsEncrypted JsonBroken JsonOther XmlBroken XmlDoctype XmlRoot MigrationBroken MigrationPart NotCitrix PasswordNeeded PasswordWrong VaultBroken VaultWithoutPassword KeyDerivation KeyNeeded KeyWrong KeyLength CipherUnknown MacMissing MacWrong PolicyUnknown StartTime
 }
 
 impl FormatError {
@@ -93,6 +93,14 @@ impl FormatError {
             Self::PasswordWrong,
             Self::VaultBroken,
             Self::VaultWithoutPassword,
+            Self::KeyNeeded,
+            Self::KeyWrong,
+            Self::KeyLength,
+            Self::CipherUnknown { what: "cipher" },
+            Self::MacMissing,
+            Self::MacWrong,
+            Self::PolicyUnknown,
+            Self::StartTime,
             Self::KeyDerivation,
         ]);
         all

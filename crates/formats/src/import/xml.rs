@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Read};
 use std::ops::ControlFlow;
 
-use quick_xml::events::{BytesStart, Event};
+use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use zeroize::Zeroizing;
 
@@ -37,11 +37,17 @@ impl Fields {
 }
 
 /// Counts lines while they are read, and refuses markup that never ends.
-struct Counted<'a> {
+pub(crate) struct Counted<'a> {
     text: Text<'a>,
-    line: u64,
-    /// Bytes that the next event may still have.
-    budget: usize,
+    pub(crate) line: u64,
+    /// Bytes that may still come before somebody has to agree to more.
+    pub(crate) budget: usize,
+}
+
+impl<'a> Counted<'a> {
+    pub(crate) fn new(text: Text<'a>, budget: usize) -> Self {
+        Self { text, line: 1, budget }
+    }
 }
 
 impl Read for Counted<'_> {
@@ -87,14 +93,14 @@ pub(crate) fn records(
     shape: &Shape,
     sink: &mut dyn FnMut(u64, &Fields, Fields) -> ControlFlow<()>,
 ) -> Result<(), FormatError> {
-    let mut reader = Reader::from_reader(Counted { text, line: 1, budget: 0 });
+    let mut reader = Reader::from_reader(Counted::new(text, 0));
     let mut buffer = Zeroizing::new(Vec::with_capacity(4 * MAX_TEXT));
     let mut walk = Walk { shape, open: Vec::new(), header: Fields::default(), current: None, text: empty() };
     loop {
         buffer.clear();
         reader.get_mut().budget = 2 * MAX_TEXT;
         let line = reader.get_ref().line;
-        let event = reader.read_event_into(&mut buffer).map_err(|error| why(&error, line))?;
+        let event = reader.read_event_into(&mut buffer).map_err(|error| why(&error, line, 2 * MAX_TEXT))?;
         let broken = || FormatError::XmlBroken { line };
         let flow = match event {
             Event::Start(tag) => walk.start(&tag, line)?,
@@ -106,17 +112,7 @@ pub(crate) fn records(
             Event::Text(text) => walk.add(&text, line)?,
             Event::CData(text) => walk.add(&text, line)?,
             Event::GeneralRef(reference) => {
-                let character = reference.resolve_char_ref().map_err(|_| broken())?;
-                let named = || match &*reference {
-                    "amp" => Some('&'),
-                    "lt" => Some('<'),
-                    "gt" => Some('>'),
-                    "quot" => Some('"'),
-                    "apos" => Some('\''),
-                    // Entities of a document's own are for attacks.
-                    _ => None,
-                };
-                let character = character.or_else(named).ok_or_else(broken)?;
+                let character = character(&reference).ok_or_else(broken)?;
                 walk.add(character.encode_utf8(&mut [0; 4]), line)?
             }
             Event::DocType(_) => return Err(FormatError::XmlDoctype),
@@ -135,10 +131,24 @@ fn empty() -> Zeroizing<String> {
     Zeroizing::new(String::with_capacity(MAX_TEXT))
 }
 
-fn why(error: &quick_xml::Error, line: u64) -> FormatError {
+/// The character that a reference stands for. Entities of a document's own are for attacks.
+pub(crate) fn character(reference: &BytesRef<'_>) -> Option<char> {
+    let named = || match &**reference {
+        "amp" => Some('&'),
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        _ => None,
+    };
+    reference.resolve_char_ref().ok()?.or_else(named)
+}
+
+/// Why reading stopped, where at most so many bytes may come at a time.
+pub(crate) fn why(error: &quick_xml::Error, line: u64, max: usize) -> FormatError {
     match error {
         quick_xml::Error::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-            FormatError::TooLarge { what: "an element", max: 2 * MAX_TEXT }
+            FormatError::TooLarge { what: "an element", max }
         }
         quick_xml::Error::Io(error) => unreadable(error),
         _ => FormatError::XmlBroken { line },

@@ -1,9 +1,10 @@
 //! Encryption in key containers (RFC 6030, section 6): XML Encryption's ciphers, encrypt-then-MAC, PBKDF2.
 
 use aes::cipher::block_padding::NoPadding;
-use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyInit as _, KeyIvInit};
+use aes::cipher::consts::U16;
+use aes::cipher::{BlockCipherDecrypt, BlockModeDecrypt, BlockModeEncrypt, BlockSizeUser, KeyIvInit};
 use aes::{Aes128, Aes192, Aes256};
-use aes_kw::{KwAes128, KwAes192, KwAes256};
+use aes_kw::{AesKw, AesKwp};
 use hmac::{EagerHash, Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
@@ -59,11 +60,12 @@ impl Cipher {
             Self::Cbc(_) => cbc::<Aes256>(key, value),
             Self::KeyWrap(len) => {
                 let mut out = Zeroizing::new(vec![0; value.len().checked_sub(8)?]);
-                match len {
-                    16 => KwAes128::new_from_slice(key).ok()?.unwrap_key(value, &mut out).ok()?.len(),
-                    24 => KwAes192::new_from_slice(key).ok()?.unwrap_key(value, &mut out).ok()?.len(),
-                    _ => KwAes256::new_from_slice(key).ok()?.unwrap_key(value, &mut out).ok()?.len(),
-                };
+                let len = match len {
+                    16 => key_wrap::<Aes128>(key, value, &mut out),
+                    24 => key_wrap::<Aes192>(key, value, &mut out),
+                    _ => key_wrap::<Aes256>(key, value, &mut out),
+                }?;
+                out.truncate(len);
                 Some(out)
             }
         }
@@ -73,7 +75,7 @@ impl Cipher {
 fn cbc<C>(key: &[u8], value: &[u8]) -> Option<Zeroizing<Vec<u8>>>
 where
     cbc::Decryptor<C>: KeyIvInit + BlockModeDecrypt,
-    C: aes::cipher::BlockCipherDecrypt,
+    C: BlockCipherDecrypt,
 {
     let (iv, ciphertext) = value.split_at_checked(BLOCK)?;
     let mut out = Zeroizing::new(ciphertext.to_vec());
@@ -83,6 +85,15 @@ where
     let len = out.len().checked_sub(padding).filter(|_| (1..=BLOCK).contains(&padding))?;
     out.truncate(len);
     Some(out)
+}
+
+/// RFC 3394; or RFC 5649, under the same name, for values that are not whole blocks. Each tells the other's.
+fn key_wrap<C>(key: &[u8], value: &[u8], out: &mut [u8]) -> Option<usize>
+where
+    C: BlockSizeUser<BlockSize = U16> + BlockCipherDecrypt + KeyInit,
+{
+    let whole = AesKw::<C>::new_from_slice(key).ok()?.unwrap_key(value, out).ok().map(<[u8]>::len);
+    whole.or_else(|| AesKwp::<C>::new_from_slice(key).ok()?.unwrap_key(value, out).ok().map(<[u8]>::len))
 }
 
 /// AES-128-CBC with this initialization vector in front, padded as PKCS #7 does, which is what every reader takes.
@@ -203,7 +214,7 @@ mod tests {
         assert_eq!(*Hash::Sha1.pbkdf2(b"qwerty", &salt, 1000, 16), hex("651e63cd57008476af1ff6422cd02e41"));
     }
 
-    /// RFC 3394, sections 4.1 and 4.6.
+    /// RFC 3394, sections 4.1 and 4.6; RFC 5649.
     #[test]
     fn wrapped_keys_are_unwrapped() {
         let data = "00112233445566778899AABBCCDDEEFF";
@@ -216,6 +227,13 @@ mod tests {
         assert_eq!(*Cipher::KeyWrap(32).decrypt(&hex(key), &long).unwrap(), hex(&whole));
         assert!(Cipher::KeyWrap(32).decrypt(&hex(key), &wrapped).is_none());
         assert!(Cipher::KeyWrap(16).decrypt(&hex(key), &wrapped).is_none());
+        // RFC 5649, section 6: twenty bytes are not whole blocks.
+        let padded = hex("138BDEAA9B8FA7FC61F97742E72248EE5AE6AE5360D1AE6A5F54F373FA543B6A");
+        let short = hex("5840DF6E29B02AF1AB493B705BF16EA1AE8338F4DCC176A8");
+        assert_eq!(
+            *Cipher::KeyWrap(24).decrypt(&short, &padded).unwrap(),
+            hex("C37B7E6492584340BED12207808941155068F738")
+        );
         for len in 0..24 {
             assert!(Cipher::KeyWrap(16).decrypt(&hex(&key[..32]), &wrapped[..len]).is_none(), "{len}");
         }
