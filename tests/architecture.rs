@@ -54,6 +54,7 @@ const MAY_EXPOSE: &[&str] = &[
     "crates/token/src/token2/molto.rs",
     "crates/token/src/token2/single.rs",
     "crates/token/src/ykoath/commands.rs",
+    "crates/formats/src/pskc/write.rs",
     "crates/escrow/src/seal.rs",
     "crates/escrow/src/duplicate.rs",
 ];

@@ -123,7 +123,8 @@ impl Import {
         if !escrow.is_approved() {
             return Err(EscrowError::StationNotApproved { escrow: escrow.id() }.into());
         }
-        let mut options = ReadOptions { password: source.password(), unsaid: self.unsaid(), ignore_mac: self.ignore_mac };
+        let mut options =
+            ReadOptions { password: source.password(), unsaid: self.unsaid(), ignore_mac: self.ignore_mac };
         let mut judge = Judge::new(&context.models, self.family.clone(), self.serial_digits, format);
         let mut tally = look(context, &escrow, format, &mut source, &mut options, &mut judge)?;
         let refused = tally.problems.count();

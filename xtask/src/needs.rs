@@ -16,6 +16,8 @@ pub(crate) struct Need {
 /// How to see that it is there. Looking for the thing itself works on every system, and however it came there.
 enum Probe {
     Program(&'static str),
+    /// A module of Debian's own Python.
+    Python(&'static str),
     /// A C library with its headers, by its name for pkg-config.
     Library(&'static str),
     /// libclang, which has neither a program nor a file for pkg-config.
@@ -40,6 +42,12 @@ pub(crate) const NEEDS: &[Need] = &[
         reason: "a foreign judge of the emulated OATH applet",
         probe: Probe::Program("ykman"),
     },
+    Need { package: "pskctool", reason: "a foreign judge of our key containers", probe: Probe::Program("pskctool") },
+    Need {
+        package: "python3-pskc",
+        reason: "another one, which opens and writes encrypted ones",
+        probe: Probe::Python("pskc"),
+    },
     Need { package: "zbar-tools", reason: "a foreign reader of our QR codes", probe: Probe::Program("zbarimg") },
     Need {
         package: "librsvg2-bin",
@@ -60,6 +68,12 @@ impl Need {
         match self.probe {
             Probe::Program(name) => place::program(name).is_some(),
             Probe::Clang => has_clang(&["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(Path::new)),
+            Probe::Python(name) => Command::new("/usr/bin/python3")
+                .args(["-c", &format!("import {name}")])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success()),
             Probe::Library(name) => Command::new("pkg-config")
                 .args(["--exists", name])
                 .stdout(Stdio::null())

@@ -18,7 +18,6 @@ pub static FORMATS: &[&dyn Format] = &[
     &export::graph::GraphCreate,
     &export::otpauth::Otpauth,
     &export::sheet::Sheet,
-    &pskc::Pskc,
     &export::okta::Okta,
     &export::pingone::PingOne,
     &export::privacyidea::PrivacyIdea,
@@ -41,6 +40,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &listed::DUALSHIELD,
     &listed::AEGIS,
     &listed::TWOFAS,
+    &pskc::Pskc,
 ];
 
 /// The format with this id.
