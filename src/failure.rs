@@ -153,6 +153,7 @@ impl From<StationError> for Failure {
             | StationError::DuplicateSeed { .. }
             | StationError::NotEscrowed { .. }
             | StationError::AccessKeyUnsure { .. }
+            | StationError::FactoryKeyRefused { .. }
             | StationError::Unfinished { .. } => Exit::Input,
             StationError::CodeDiffers { .. } => Exit::NoMatch,
             StationError::NotConfirmed { .. }

@@ -114,9 +114,24 @@ fn a_wrong_key_is_tried_once_and_what_is_left_is_said() {
     assert_eq!((&desk.lab().state(0).unwrap()["attempts"], &refused.json()["state"]), (&7.into(), &"reserved".into()));
     let answers = desk.lab().log(0).unwrap().iter().filter(|(sent, _)| sent.starts_with("80ce")).count();
     assert_eq!(answers, 1);
+    // It is remembered: whatever would try the maker's key again is refused before it does.
+    for command in
+        [&["burn"][..], &["burn", "--dry-run"], &["sync"], &["token", "lock"], &["token", "access-key", "check"]]
+    {
+        let run = desk.run(&[command, &["--json"]].concat()).expect(7);
+        assert_eq!(run.error_code(), "factory-key-refused", "{command:?}");
+    }
+    assert_eq!(desk.lab().state(0).unwrap()["attempts"], 7);
+    assert_eq!(desk.json(&["token", "slots"])["slots"].as_array().unwrap().len(), 50);
+    // Who insists says so, each time.
+    let insist = ["token", "access-key", "check", "--factory-key", "--json"];
+    for left in [6, 5] {
+        assert_eq!(desk.run(&insist).expect(4).error_code(), "access-key-wrong");
+        assert_eq!(desk.lab().state(0).unwrap()["attempts"], left);
+    }
     let (right, short) = (file(&desk, "right", "0123456789ABCDEF\n"), file(&desk, "short", "0123\n"));
     let run = desk.run(&["burn", "--access-key-file", &short, "--json"]).expect(7);
-    assert_eq!((run.error_code().as_str(), &desk.lab().state(0).unwrap()["attempts"]), ("access-key-len", &7.into()));
+    assert_eq!((run.error_code().as_str(), &desk.lab().state(0).unwrap()["attempts"]), ("access-key-len", &5.into()));
     // The unfinished burn is finished in its slot; a right key makes up for the wrong one.
     let burned = desk.json(&["burn", "--access-key-file", &right]);
     assert_eq!((&burned["slot"], &desk.lab().state(0).unwrap()["attempts"]), (&0.into(), &8.into()));
@@ -124,6 +139,44 @@ fn a_wrong_key_is_tried_once_and_what_is_left_is_said() {
     assert!(desk.json(&["token", "access-key", "check", "--access-key-file", &right, "--seal"])["entry"].is_string());
     assert_eq!(desk.json(&["burn"])["slot"], 1);
     desk.lab().fault(0, "lock tries=0").ok();
+    assert_eq!(desk.json(&["escrow", "check"])["ok"], true);
+}
+
+#[test]
+fn a_makers_key_that_is_replaced_or_back_is_remembered() {
+    let desk = desk("");
+    let tried = || desk.lab().log(0).unwrap().iter().filter(|(sent, _)| sent.starts_with("80ce")).count();
+    let new = file(&desk, "new", "0123456789ABCDEF");
+    // Nobody keeps the new one, and the maker's is known to be wrong without a try.
+    confirmed(&desk, &["token", "access-key", "set", "--new-key-file", &new, "--json"], true).expect(0);
+    let before = tried();
+    assert_eq!(desk.run(&["burn", "--json"]).expect(7).error_code(), "factory-key-refused");
+    assert_eq!((tried(), &desk.lab().state(0).unwrap()["attempts"]), (before, &8.into()));
+    let remove = ["token", "access-key", "remove", "--access-key-file", &new, "--json"];
+    confirmed(&desk, &remove, true).expect(0);
+    assert_eq!(desk.json(&["burn"])["slot"], 0);
+    // Changed behind our back, and set back there.
+    desk.lab().command("remove 0").unwrap();
+    desk.lab().insert(0, &format!("molto2 serial={SERIAL} profiles=50 key=0123456789ABCDEF")).unwrap();
+    assert_eq!(desk.run(&["sync", "--slot", "0", "--json"]).expect(7).error_code(), "slot-empty");
+    assert_eq!(desk.run(&["token", "lock", "--json"]).expect(4).error_code(), "access-key-wrong");
+    assert_eq!(desk.run(&["token", "lock", "--json"]).expect(7).error_code(), "factory-key-refused");
+    desk.lab().command("remove 0").unwrap();
+    desk.lab().insert(0, &format!("molto2 serial={SERIAL} profiles=50")).unwrap();
+    desk.json(&["token", "access-key", "check", "--factory-key"]);
+    desk.json(&["token", "lock"]);
+    // A sealed key that is refused is not tried a second time either.
+    let set = ["token", "access-key", "set", "--new-key-file", &new, "--seal", "--json"];
+    confirmed(&desk, &set, true).expect(0);
+    desk.json(&["token", "lock"]);
+    desk.lab().command("remove 0").unwrap();
+    desk.lab().insert(0, &format!("molto2 serial={SERIAL} profiles=50 key=FEDCBA9876543210")).unwrap();
+    assert_eq!(desk.run(&["token", "lock", "--json"]).expect(4).error_code(), "access-key-wrong");
+    assert_eq!(desk.run(&["token", "lock", "--json"]).expect(7).error_code(), "access-key-unsure");
+    assert_eq!(desk.lab().state(0).unwrap()["attempts"], 7);
+    let stats = desk.json(&["escrow", "stats"]);
+    assert_eq!((&stats["entries"], &stats["access_keys"]), (&1.into(), &1.into()));
+    assert_eq!(stats["in_use"]["families"], serde_json::json!({ "molto2": 1 }));
     assert_eq!(desk.json(&["escrow", "check"])["ok"], true);
 }
 
@@ -202,10 +255,12 @@ fn a_token_is_kept_in_order_and_the_escrow_knows() {
 fn a_tear_at_any_command_is_made_good_by_the_next_burn() {
     let desk = desk("");
     desk.json(&["burn", "--slot", "3"]);
-    // Fifty and some look at the profiles; the conversation proper comes at the end.
+    // Fifty looks at the profiles are alike: of those the first and the last are torn, and all that comes after.
     let commands = desk.lab().log(0).unwrap();
     let first_write = commands.iter().position(|(sent, _)| sent.starts_with("84")).unwrap();
-    for (at, fault) in (first_write - 5..=commands.len())
+    let looks = commands.iter().take_while(|(sent, _)| sent != "804100310170").count();
+    let all = (1..=8).chain(looks..=commands.len());
+    for (at, fault) in all
         .flat_map(|at| [(at, "tear-before"), (at, "tear-after")])
         .chain([(first_write + 1, "tear-config"), (first_write + 1, "tear-store")])
     {

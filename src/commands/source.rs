@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use oathburn_escrow::{Entry, Escrow};
+use oathburn_escrow::{Entry, EntryState, Escrow};
 use oathburn_formats::{MAX_IMAGE_LEN, SeedInput, read_seed, read_seed_image};
 use oathburn_oath::{Algorithm, Digits, Encoding, HotpParams, Params, SerialNumber, Slot, TimeStep, TotpParams};
 use oathburn_station::{BurnOrder, SeedSource};
@@ -50,7 +50,8 @@ pub(crate) struct Source {
     /// Digits of a code, as far as the token shows so many [default: 6, or what the otpauth URI says]
     #[arg(long, value_name = "N", value_parser = parse_digits)]
     digits: Option<Digits>,
-    /// Make codes of a counter that begins here, instead of the time, on tokens that can
+    /// Make codes of a counter that begins here, instead of the time, on tokens that can; needed to burn the sealed seed of
+    /// such a token once more
     #[arg(long, value_name = "N", conflicts_with = "time_step")]
     counter: Option<u64>,
 }
@@ -137,11 +138,15 @@ impl Source {
             if other(self.algorithm.map(|algorithm| algorithm == params.algorithm()))
                 || other(self.digits.map(|digits| digits == params.digits()))
                 || other(self.time_step.map(|step| Some(step) == params.step()))
-                || other(self.counter.map(|counter| Some(counter) == params.counter()))
+                || other(self.counter.map(|_| params.counter().is_some()))
             {
                 let message = "an escrowed seed is burned with its own algorithm and time step";
-                return Err(Failure::usage(message, "leave --algorithm, --time-step, --digits and --counter out"));
+                return Err(Failure::usage(
+                    message,
+                    "leave --algorithm, --time-step and --digits out, and --counter where codes go by the time",
+                ));
             }
+            let params = self.count_on(&entry)?;
             let (upn, issuer) = (entry.upn.clone(), entry.issuer.clone());
             let slot = Some(entry.identity.slot.clone()).filter(|slot| *slot != Slot::SINGLE);
             let order = BurnOrder::new(SeedSource::Escrowed(Box::new(entry)), params);
@@ -155,6 +160,19 @@ impl Source {
             Algorithm::Sha512 => 64,
         });
         Ok(BurnOrder::new(SeedSource::Generate { len }, params))
+    }
+
+    /// The parameters of a sealed seed. Where a token has counted on since, only somebody who asked its server knows
+    /// how far: the count of the first burn would make used codes good once more.
+    fn count_on(&self, entry: &Entry) -> Result<Params, Failure> {
+        match (entry.params, self.counter) {
+            (Params::Hotp(params), Some(counter)) => Ok(HotpParams { counter, ..params }.into()),
+            (Params::Hotp(_), None) if entry.state != EntryState::Reserved => {
+                let message = format!("the codes of entry {} go by a counter, which may have moved on since", entry.id);
+                Err(Failure::usage(message, "give the count of the next code with --counter, as the server has it"))
+            }
+            (params, _) => Ok(params),
+        }
     }
 
     fn escrowed(&self, context: &Context, escrow: &Escrow) -> Result<Option<Entry>, Failure> {

@@ -255,6 +255,17 @@ impl Escrow {
         self.note_all(EventKind::TokenChanged, entries, facts, reason)
     }
 
+    /// Notes what concerns a token and none of its entries.
+    pub fn note_token(&self, facts: Facts) -> Result<(), EscrowError> {
+        let event = EventDraft::new(EventKind::TokenChanged, facts);
+        self.inner.steadily(|trust| {
+            self.require_approval(trust)?;
+            self.inner.commit(trust, self.inner.station.keys(), &mut |_| {
+                Ok(Draft { events: vec![event.clone()], ..Draft::default() })
+            })
+        })
+    }
+
     /// Notes texts and tags of some entries, all or none.
     pub fn annotate(
         &self,

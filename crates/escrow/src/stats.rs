@@ -6,9 +6,11 @@ use crate::{Escrow, EscrowError, store};
 /// signed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// All entries.
+    /// All entries, access keys included.
     pub entries: u64,
-    /// By state; states of which there are none are left out, as in all lists here.
+    /// Access keys of tokens; they count nowhere else here.
+    pub access_keys: u64,
+    /// Entries of seeds by state; states of which there are none are left out, as in all lists here.
     pub states: Vec<(String, u64)>,
     /// Entries in use (neither superseded nor retired) by family.
     pub families: Vec<(String, u64)>,

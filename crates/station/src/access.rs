@@ -38,6 +38,8 @@ pub enum AccessChange {
         /// Whether it is sealed into the escrow then.
         seal: bool,
     },
+    /// The same: log in with the maker's key once, whatever is sealed and whatever became of it before.
+    CheckFactory,
 }
 
 /// What became of it.
@@ -58,6 +60,7 @@ impl Station<'_> {
         info: &TokenInfo,
         given: Option<&AccessKey>,
     ) -> Result<Option<AccessKey>, StationError> {
+        let asks_always = driver.capabilities().access_key == AccessKeys::Always;
         let asks = match driver.capabilities().access_key {
             AccessKeys::Fixed => return Ok(given.cloned()),
             AccessKeys::Optional => info.locked,
@@ -67,6 +70,9 @@ impl Station<'_> {
             return Ok(given.cloned());
         }
         match self.sealed_keys(info)?.into_iter().next() {
+            None if asks_always && self.lost_factory_key(info)? => {
+                Err(StationError::FactoryKeyRefused { serial: info.serial.clone() })
+            }
             None => Ok(None),
             Some(entry) if entry.state.is_unfinished() => {
                 Err(StationError::AccessKeyUnsure { serial: info.serial.clone(), entry: entry.id })
@@ -76,7 +82,7 @@ impl Station<'_> {
     }
 
     /// The live entries of a token's access key, newest first.
-    fn sealed_keys(&self, info: &TokenInfo) -> Result<Vec<Entry>, EscrowError> {
+    pub(crate) fn sealed_keys(&self, info: &TokenInfo) -> Result<Vec<Entry>, EscrowError> {
         let entries = self.escrow.current(&Entry::access_key_of(&info.family, &info.serial))?;
         Ok(entries.into_iter().filter(|entry| entry.state.is_live()).collect())
     }
@@ -102,9 +108,11 @@ impl Station<'_> {
         observer(&Event::Identified(token.clone()));
         token.expect(order.serial.as_ref())?;
         let (driver, info) = (token.driver(), token.info);
-        let job = Job { station: self, driver, info: &info, observer };
+        let given = order.current.as_ref();
+        let job = Job { station: self, driver, info: &info, given, observer };
         let entry = match &order.change {
             AccessChange::Check { seal } => job.check(transport, order.current.as_ref(), *seal)?,
+            AccessChange::CheckFactory => job.check_factory(transport)?,
             AccessChange::Remove => {
                 let current = self.access_key(driver, &info, order.current.as_ref())?;
                 let action = Action::RemoveAccessKey;
@@ -142,6 +150,8 @@ struct Job<'a> {
     station: &'a Station<'a>,
     driver: &'static dyn TokenFamily,
     info: &'a TokenInfo,
+    /// The key that it has now, if somebody gave it.
+    given: Option<&'a AccessKey>,
     observer: &'a dyn Fn(&Event),
 }
 
@@ -175,8 +185,14 @@ impl Job<'_> {
         let escrow = self.station.escrow;
         let before = self.station.sealed_keys(self.info)?;
         let mut result = self.act(transport, action, from).map_err(|source| (source, false));
+        if let Err((source, _)) = &result {
+            self.station.note_refused_key(self.driver, self.info, self.given, source)?;
+        }
         if result == Ok(Done::ToBeConfirmed) {
             if !confirm() {
+                if to.is_some() {
+                    self.station.note_factory_key(self.driver, self.info, false)?;
+                }
                 let facts = || Facts::new().with("error", "not-confirmed");
                 for unsure in before.iter().map(|entry| entry.id).chain(entry).filter(|_| entry.is_some()) {
                     escrow.mark_unknown(unsure, facts())?;
@@ -188,6 +204,7 @@ impl Job<'_> {
         }
         match result {
             Ok(_) => {
+                self.station.note_factory_key(self.driver, self.info, to.is_none())?;
                 if let Some(entry) = entry {
                     escrow.mark_programmed(entry, &Programmed::default())?;
                     (self.observer)(&Event::Programmed { entry });
@@ -214,6 +231,23 @@ impl Job<'_> {
         }
     }
 
+    /// Tries the maker's key, because somebody wants it to be tried.
+    fn check_factory(&self, transport: &mut dyn Transport) -> Result<Option<EntryId>, StationError> {
+        if self.driver.capabilities().access_key != AccessKeys::Always {
+            return Err(TokenError::Unable { what: "have an access key of its maker's" }.into());
+        }
+        let tried = self.act(transport, Action::TryAccessKey, None);
+        match tried {
+            Ok(_) => self.station.note_factory_key(self.driver, self.info, true)?,
+            Err(TokenError::AccessKeyWrong { .. }) => {
+                self.station.note_factory_key(self.driver, self.info, false)?;
+            }
+            Err(_) => {}
+        }
+        tried?;
+        Ok(None)
+    }
+
     /// Tries the given key, or the sealed one of which nobody knows whether the token has it.
     fn check(
         &self,
@@ -226,9 +260,12 @@ impl Job<'_> {
         let (key, of) = match (given, sealed) {
             (Some(key), _) => (Some(key.clone()), None),
             (None, Some(entry)) => (Some(station.open_key(&entry)?), Some(entry)),
-            (None, None) => (None, None),
+            (None, None) => (station.access_key(self.driver, self.info, None)?, None),
         };
-        self.act(transport, Action::TryAccessKey, key.as_ref())?;
+        if let Err(source) = self.act(transport, Action::TryAccessKey, key.as_ref()) {
+            station.note_refused_key(self.driver, self.info, given, &source)?;
+            return Err(source.into());
+        }
         let entry = match (of, key) {
             (Some(entry), _) if entry.state == EntryState::Programmed => return Ok(Some(entry.id)),
             (Some(entry), _) => entry.id,

@@ -6,8 +6,8 @@ use oathburn_escrow::{
 };
 use oathburn_oath::{Remedy, SerialNumber, Slot, TokenIdentity, TokenRecord};
 use oathburn_token::{
-    AccessKey, Action, ActionOrder, Done, Permits, SlotInfo, Slots, TokenError, TokenFamily, TokenInfo, Transport,
-    find_slot,
+    AccessKey, AccessKeys, Action, ActionOrder, Done, Permits, SlotInfo, Slots, TokenError, TokenFamily, TokenInfo,
+    Transport, find_slot,
 };
 
 use crate::{Event, Identified, Station, StationError};
@@ -66,7 +66,11 @@ impl Station<'_> {
         access_key: Option<&AccessKey>,
     ) -> Result<(Identified, Vec<SlotInfo>), StationError> {
         let token = Identified::read(transport, self.models, self.clock)?;
-        let key = self.access_key(token.driver(), &token.info, access_key)?;
+        // What always wants a key wants it before a write, and is read without.
+        let key = match token.driver().capabilities().access_key {
+            AccessKeys::Always => access_key.cloned(),
+            _ => self.access_key(token.driver(), &token.info, access_key)?,
+        };
         let slots = token.driver().slots(transport, key.as_ref())?;
         Ok((token, slots))
     }
@@ -127,9 +131,9 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn act(&self, transport: &mut dyn Transport, action: Action<'_>) -> Result<Done, TokenError> {
+    fn act(&self, transport: &mut dyn Transport, action: Action<'_>) -> Result<Done, StationError> {
         if !self.driver.capabilities().actions.contains(&action.kind()) {
-            return Err(TokenError::Unable { what: action.kind().describe() });
+            return Err(TokenError::Unable { what: action.kind().describe() }.into());
         }
         let progress = |progress| (self.observer)(&Event::Token(progress));
         let order = ActionOrder {
@@ -139,7 +143,11 @@ impl Job<'_> {
             permits: self.order.permits,
             progress: &progress,
         };
-        self.driver.act(transport, &order)
+        let done = self.driver.act(transport, &order);
+        if let Err(source) = &done {
+            self.station.note_refused_key(self.driver, self.info, self.order.access_key.as_ref(), source)?;
+        }
+        Ok(done?)
     }
 
     /// Whatever would be refused without a word to the token is refused before the escrow is told.
@@ -190,6 +198,7 @@ impl Job<'_> {
                 return Err(StationError::NotConfirmed { serial: self.info.serial.clone() });
             }
         }
+        self.station.note_factory_key(self.driver, self.info, true)?;
         Ok(self.retire(&entries, "the token was reset")?)
     }
 
@@ -229,7 +238,7 @@ impl Job<'_> {
                 escrow.supersede(entry.id, Some("the token has it under another name"))?;
                 Ok(vec![renamed, entry.id])
             }
-            Err(source) if source.after_write() => {
+            Err(StationError::Token(source)) if source.after_write() => {
                 for unsure in [renamed, entry.id] {
                     escrow.mark_unknown(unsure, Facts::new().with("error", source.code()))?;
                     (self.observer)(&Event::Unknown { entry: unsure });
@@ -238,7 +247,7 @@ impl Job<'_> {
             }
             Err(source) => {
                 escrow.supersede(renamed, Some("the token was not changed"))?;
-                Err(source.into())
+                Err(source)
             }
         }
     }

@@ -4,7 +4,8 @@ use oathburn_escrow::{
     Disclosure, Entry, EntryId, EscrowError, Facts, Lease, Origin, Programmed, Purpose, Reservation,
 };
 use oathburn_oath::{
-    Drift, FixedClock, Params, Remedy, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, Totp, TotpParams, UnixTime,
+    Drift, FixedClock, HotpParams, Params, Remedy, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, Totp,
+    TotpParams, UnixTime,
 };
 use oathburn_token::{
     AccessKey, DisplayTimeout, Extras, Model, Naming, Order, Permits, SlotInfo, Slots, TokenError, TokenFamily,
@@ -32,7 +33,7 @@ pub enum SeedSource {
 pub struct BurnOrder {
     /// Where the seed comes from.
     pub source: SeedSource,
-    /// How its codes are made; an escrowed seed keeps its own.
+    /// How its codes are made; an escrowed seed keeps its own, but for the count where it goes on.
     pub params: Params,
     /// How long the display stays lit.
     pub display_timeout: DisplayTimeout,
@@ -324,7 +325,7 @@ impl Station<'_> {
             (SeedSource::Given(seed), _) => Ok((seed.clone(), order.params, Origin::Given, None)),
             (SeedSource::Escrowed(entry), _) => {
                 let record = open(entry)?;
-                Ok((record.seed, record.params, Origin::Again, None))
+                Ok((record.seed, counting_on(record.params, order.params), Origin::Again, None))
             }
             (SeedSource::Generate { .. }, Some(entry)) if self.officer.is_some() && entry.params == order.params => {
                 let record = open(entry)?;
@@ -371,6 +372,7 @@ impl Station<'_> {
     ) -> Result<TokenInfo, StationError> {
         let progress = |progress| observer(&Event::Token(progress));
         let other_time = order.other_time.map(FixedClock);
+        let given = order.access_key.as_ref();
         let order = driver_order(self, order, prepared, other_time.as_ref(), &progress);
         let source = match prepared.driver.program(transport, &order) {
             Ok(info) => return Ok(info),
@@ -388,6 +390,7 @@ impl Station<'_> {
                 }
             }
         }
+        self.note_refused_key(prepared.driver, &prepared.token.info, given, &source)?;
         Err(StationError::Burn { entry, source })
     }
 }
@@ -398,6 +401,16 @@ fn is_taken_up(entry: &Entry, order: &BurnOrder, lease: Option<&Lease>) -> bool 
     match lease {
         Some(lease) => entry.batch == Some(lease.batch) && entry.line == Some(lease.line.number),
         None => entry.line.is_none() || order.upn.is_none() || order.upn == entry.upn,
+    }
+}
+
+/// The sealed parameters; of a seed that counts, the count to go on with is the order's.
+const fn counting_on(sealed: Params, ordered: Params) -> Params {
+    match (sealed, ordered) {
+        (Params::Hotp(sealed), Params::Hotp(ordered)) => {
+            Params::Hotp(HotpParams { counter: ordered.counter, ..sealed })
+        }
+        (sealed, _) => sealed,
     }
 }
 

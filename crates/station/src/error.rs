@@ -154,6 +154,12 @@ pub enum StationError {
         /// The entry of the key.
         entry: EntryId,
     },
+    /// The maker's key was refused or replaced before, and no other is known.
+    #[error("{serial} has another access key than its maker's, and none is given or in the escrow")]
+    FactoryKeyRefused {
+        /// The token.
+        serial: SerialNumber,
+    },
     /// The token waited for its button, and nobody pressed it, or nobody said so.
     #[error("the token {serial} waits for its button, and whether somebody pressed it is not known")]
     NotConfirmed {
@@ -209,6 +215,7 @@ impl Remedy for StationError {
             Self::SetAside { .. } => "token-set-aside",
             Self::CodeDiffers { .. } => "code-differs",
             Self::AccessKeyUnsure { .. } => "access-key-unsure",
+            Self::FactoryKeyRefused { .. } => "factory-key-refused",
             Self::NotConfirmed { .. } => "token-not-confirmed",
             Self::OfficerNeeded => "officer-needed",
         }
@@ -251,6 +258,9 @@ impl Remedy for StationError {
             }
             Self::AccessKeyUnsure { .. } => {
                 "if the change was confirmed with the token's button, try the new key with `oathburn token access-key check`; else give the old one with --access-key-file. A wrong one costs a try"
+            }
+            Self::FactoryKeyRefused { .. } => {
+                "give its key with --access-key-file; if it has its maker's again, say so with `oathburn token access-key check --factory-key`, which costs a try if that is wrong"
             }
             Self::NotConfirmed { .. } => {
                 "start again and press the token's button when you are asked to; if it was pressed, `oathburn token slots` shows what is left, and `oathburn token access-key check` tries a new access key"

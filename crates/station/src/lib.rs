@@ -26,6 +26,7 @@ mod burn;
 mod drift;
 mod error;
 mod event;
+mod factory_key;
 mod identify;
 mod identify_code;
 mod read_back;

@@ -167,7 +167,11 @@ impl Station<'_> {
                 permits: order.permits,
                 progress: &|_| {},
             };
-            match (driver.sync_clock(transport, &clock_order), &entry) {
+            let synced = driver.sync_clock(transport, &clock_order);
+            if let Err(source) = &synced {
+                self.note_refused_key(driver, &token.info, order.access_key.as_ref(), source)?;
+            }
+            match (synced, &entry) {
                 (Ok(_), Some(entry)) => {
                     let facts = Facts::new().with_some("set_to", order.other_time.map(seconds_of));
                     let now = self.clock.now();

@@ -20,11 +20,13 @@ impl Stats {
     pub(crate) fn run(self, context: &Context) -> Result {
         let escrow = context.escrow()?;
         let (stats, roster) = (escrow.stats()?, escrow.roster());
+        let seeds = stats.entries.saturating_sub(stats.access_keys);
         let groups = |groups: &[(String, u64)]| -> Value {
             groups.iter().map(|(name, count)| (name.clone(), json!(count))).collect::<Map<_, _>>().into()
         };
         let json = json!({
-            "entries": stats.entries,
+            "entries": seeds,
+            "access_keys": stats.access_keys,
             "states": groups(&stats.states),
             "in_use": {
                 "families": groups(&stats.families),
@@ -45,7 +47,7 @@ impl Stats {
         let mut line = |name: &str, count: u64| {
             let _ = writeln!(text, "{name:28} {count:>9}");
         };
-        line("entries", stats.entries);
+        line("entries", seeds);
         for (title, groups) in [
             ("", &stats.states),
             ("in use, family ", &stats.families),
@@ -60,6 +62,7 @@ impl Stats {
         line("  in use, with a user", stats.assigned);
         line("  in use, verified", stats.verified);
         line("  in use, exported", stats.exported);
+        line("access keys of tokens", stats.access_keys);
         line("events", stats.events);
         line("sealing sessions", stats.sessions);
         line("officers", roster.officers.len() as u64);

@@ -51,13 +51,17 @@ pub(crate) struct Remove {
 
 /// Try an access key, once
 ///
-/// Without --access-key-file the one in the escrow is tried, also one of which nobody knows whether the token has it.
+/// Without --access-key-file the one in the escrow is tried, also one of which nobody knows whether the token has it; else
+/// the maker's, unless that was refused before.
 /// Tokens that count wrong keys say how many tries are left.
 #[derive(Args, Debug)]
 pub(crate) struct Check {
     /// Keep a key that was right in the escrow
     #[arg(long)]
     seal: bool,
+    /// Try the maker's key, also where it was refused before; what is found out is noted in the escrow
+    #[arg(long, conflicts_with_all = ["seal", "access_key_file"])]
+    factory_key: bool,
     #[command(flatten)]
     which: Which,
 }
@@ -86,7 +90,11 @@ impl AccessKey {
                 remove.which.change(context, AccessChange::Remove, "has no access key of its owner's any more")
             }
             Self::Check(check) => {
-                let change = AccessChange::Check { seal: check.seal };
+                let change = if check.factory_key {
+                    AccessChange::CheckFactory
+                } else {
+                    AccessChange::Check { seal: check.seal }
+                };
                 check.which.change(context, change, "accepts the access key")
             }
         }

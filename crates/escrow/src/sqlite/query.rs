@@ -93,7 +93,7 @@ pub(super) fn entries(columns: &str, filter: &Filter, after: &[u8]) -> Query {
     query
 }
 
-const IN_USE: &str = "state NOT IN ('superseded', 'retired')";
+const IN_USE: &str = "family <> 'access-key' AND state NOT IN ('superseded', 'retired')";
 
 pub(super) fn stats(connection: &Connection) -> rusqlite::Result<Stats> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0).map(unsigned));
@@ -110,7 +110,8 @@ pub(super) fn stats(connection: &Connection) -> rusqlite::Result<Stats> {
     let page = unsigned(connection.pragma_query_value(None, "page_size", |row| row.get(0))?);
     Ok(Stats {
         entries: number("SELECT count(*) FROM entries")?,
-        states: groups("state", "true")?,
+        access_keys: number("SELECT count(*) FROM entries WHERE family = 'access-key'")?,
+        states: groups("state", "family <> 'access-key'")?,
         families: groups("family", IN_USE)?,
         models: groups("model", IN_USE)?,
         origins: groups("origin", IN_USE)?,

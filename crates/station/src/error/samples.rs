@@ -7,7 +7,7 @@ use oathburn_token::{ForeignCard, TokenError, TransportError};
 use crate::StationError;
 
 oathburn_oath::variants! {
-    StationError: Token Burn NotMarkedUnknown NotMarkedProgrammed Escrow Seed Foreign OtherToken Live NotEscrowed Unfinished DuplicateSeed DoneInBatch OtherBatch NoLine LineBusy LineEnded SetAside CodeDiffers AccessKeyUnsure NotConfirmed OfficerNeeded
+    StationError: Token Burn NotMarkedUnknown NotMarkedProgrammed Escrow Seed Foreign OtherToken Live NotEscrowed Unfinished DuplicateSeed DoneInBatch OtherBatch NoLine LineBusy LineEnded SetAside CodeDiffers AccessKeyUnsure FactoryKeyRefused NotConfirmed OfficerNeeded
 }
 
 impl StationError {
@@ -44,6 +44,7 @@ impl StationError {
             Self::SetAside { serial: serial() },
             Self::CodeDiffers { serial: serial(), entry },
             Self::AccessKeyUnsure { serial: serial(), entry },
+            Self::FactoryKeyRefused { serial: serial() },
             Self::NotConfirmed { serial: serial() },
             Self::OfficerNeeded,
         ]
