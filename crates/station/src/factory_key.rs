@@ -20,11 +20,8 @@ impl Station<'_> {
         let mut newest = None;
         self.escrow.each_event::<EscrowError>(&filter, |signed| {
             let (event, of) = (signed.event, |name| signed.facts.text(name));
-            if of("family") == Some(&family) && of("serial") == Some(&serial) {
-                if let Some(has) = of(FACTORY_KEY) {
-                    newest = newest.take().max(Some((event.time, event.id, has == "no")));
-                }
-            }
+            let has = of(FACTORY_KEY).filter(|_| of("family") == Some(&family) && of("serial") == Some(&serial));
+            newest = newest.take().max(has.map(|has| (event.time, event.id, has == "no")));
             Ok(())
         })?;
         Ok(newest.is_some_and(|(_, _, lost)| lost))
