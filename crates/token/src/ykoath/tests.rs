@@ -122,13 +122,14 @@ impl Little {
             }
             _ if !self.open => (vec![], 0x6982),
             (0x01, _) => {
-                let touch = data.windows(2).any(|two| two == [0x78, 0x02]);
                 let name_len = usize::from(data[1]);
                 let name = data[2..2 + name_len].to_vec();
                 let rest = &data[2 + name_len..];
                 let (start, len) = if rest[1] == 0x81 { (3, rest[2]) } else { (2, rest[1]) };
                 let value = &rest[start..start + usize::from(len)];
                 let after = &rest[start + usize::from(len)..];
+                // Only behind the key: a seed may have these bytes, too.
+                let touch = after.starts_with(&[0x78, 0x02]);
                 let imf = after.iter().position(|&b| b == 0x7a).map(|at| &after[at + 2..at + 6]);
                 let counter = imf.map_or(0, |imf| u32::from_be_bytes(imf.try_into().unwrap()).into());
                 let mut key = value[2..].to_vec();
