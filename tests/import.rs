@@ -166,7 +166,9 @@ fn tokens_that_count_keep_their_counter_and_are_not_burned() {
     import(&desk, &["--type", "hotp", &fixture("duo/good-hotp6--hotp.csv")]).expect(0);
     let entry = desk.json(&["escrow", "list"])[0].clone();
     assert_eq!(entry["serial"], "9900000000009");
-    let refused = desk.run(&["burn", "--again", "9900000000009", "--json"]).expect(7);
+    let unsaid = desk.run(&["burn", "--again", "9900000000009", "--json"]).expect(2);
+    assert!(unsaid.stdout.contains("--counter"), "{unsaid:?}");
+    let refused = desk.run(&["burn", "--again", "9900000000009", "--counter", "5", "--json"]).expect(7);
     assert_eq!(refused.error_code(), "token-event-based");
 }
 
