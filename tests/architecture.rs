@@ -15,6 +15,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("oathburn-formats", &["oathburn-oath"]),
     ("oathburn-escrow", &["oathburn-oath"]),
     ("oathburn-station", &["oathburn-oath", "oathburn-token", "oathburn-escrow"]),
+    ("oathburn-desk", &["oathburn-oath", "oathburn-escrow", "oathburn-formats", "oathburn-station"]),
     ("oathburn-emulator", &["oathburn-oath"]),
     (
         "oathburn",
@@ -25,6 +26,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "oathburn-formats",
             "oathburn-escrow",
             "oathburn-station",
+            "oathburn-desk",
         ],
     ),
     ("xtask", &[]),

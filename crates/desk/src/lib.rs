@@ -1,0 +1,1 @@
+//! The desk: stations provisioned from afar, and pages for the helpdesk.
