@@ -20,6 +20,8 @@ enum Probe {
     Python(&'static str),
     /// A C library with its headers, by its name for pkg-config.
     Library(&'static str),
+    /// A server's programs, which Debian keeps beside each other by version.
+    Postgres,
     /// libclang, which has neither a program nor a file for pkg-config.
     Clang,
 }
@@ -60,6 +62,8 @@ pub(crate) const NEEDS: &[Need] = &[
         reason: "a foreign maker of officers' keys",
         probe: Probe::Program("ssh-keygen"),
     },
+    // It comes without a cluster of the system's: see setup.rs.
+    Need { package: "postgresql", reason: "the real database server under the tests", probe: Probe::Postgres },
     Need { package: "util-linux", reason: "services of the tests' own", probe: Probe::Program("unshare") },
 ];
 
@@ -67,6 +71,7 @@ impl Need {
     pub(crate) fn is_met(&self) -> bool {
         match self.probe {
             Probe::Program(name) => place::program(name).is_some(),
+            Probe::Postgres => has_postgres(Path::new("/usr/lib/postgresql")),
             Probe::Clang => has_clang(&["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(Path::new)),
             Probe::Python(name) => Command::new("/usr/bin/python3")
                 .args(["-c", &format!("import {name}")])
@@ -82,6 +87,13 @@ impl Need {
                 .is_ok_and(|status| status.success()),
         }
     }
+}
+
+/// Whether one version has all of its programs.
+fn has_postgres(versions: &Path) -> bool {
+    let folders = std::fs::read_dir(versions).into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
+    let programs = ["initdb", "pg_basebackup", "pg_ctl", "postgres", "psql"];
+    folders.into_iter().any(|folder| programs.iter().all(|program| folder.join(program).is_file()))
 }
 
 /// Whether libclang lies where the crate that loads it looks first: `LIBCLANG_PATH` aside, in the folders for

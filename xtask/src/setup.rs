@@ -12,6 +12,11 @@ use crate::{place, vpcd};
 
 const APT_GET: &str = "apt-get";
 
+/// Debian's package of PostgreSQL makes a cluster and starts it, on the usual port, unless it was told not to. What somebody
+/// has said about that already stays.
+const NO_CLUSTER: &str = "mkdir -p /etc/postgresql-common/createcluster.d && cd /etc/postgresql-common/createcluster.d && \
+                          { test -e no-cluster.conf || echo 'create_main_cluster = false' > no-cluster.conf; }";
+
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     match arguments {
         [] => {
@@ -69,9 +74,12 @@ fn install(packages: &[&str]) -> Result<(), Failure> {
     let mut update = rights.apt_get(&["update"]);
     let mut install = rights.apt_get(&["install", "--yes", "--no-install-recommends"]);
     install.args(packages);
-    rights.agree(&[&update, &install]).map_err(|failure| Failure::new(format!("{failure}; {}", by_hand())))?;
+    let mut quiet = packages.contains(&"postgresql").then(|| rights.command(&["sh", "-c", NO_CLUSTER]));
+    let commands: Vec<_> = [Some(&update), quiet.as_ref(), Some(&install)].into_iter().flatten().collect();
+    rights.agree(&commands).map_err(|failure| Failure::new(format!("{failure}; {}", by_hand())))?;
     // A list of somebody else's that cannot be had is no reason to stop, as long as the packages can.
     let updated = finish(&mut update);
+    quiet.as_mut().map_or(Ok(()), finish)?;
     finish(&mut install).map_err(|failure| updated.err().unwrap_or(failure))
 }
 
@@ -111,13 +119,19 @@ impl Rights {
     }
 
     fn apt_get(&self, arguments: &[&str]) -> Command {
+        self.command(&[&["env", "DEBIAN_FRONTEND=noninteractive", APT_GET, "--quiet"], arguments].concat())
+    }
+
+    /// A command with root's rights.
+    fn command(&self, words: &[&str]) -> Command {
         let prefix: &[&str] = match self {
-            Self::Root => &["env"],
-            Self::Ask => &["sudo", "env"],
-            Self::Sudo => &["sudo", "-n", "env"],
+            Self::Root => &[],
+            Self::Ask => &["sudo"],
+            Self::Sudo => &["sudo", "-n"],
         };
-        let mut command = Command::new(prefix[0]);
-        command.args(&prefix[1..]).args(["DEBIAN_FRONTEND=noninteractive", APT_GET, "--quiet"]).args(arguments);
+        let words = [prefix, words].concat();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
         command
     }
 

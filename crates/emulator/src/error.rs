@@ -53,6 +53,17 @@ pub enum EmulatorError {
         /// The protocol's minor version.
         minor: i32,
     },
+    /// PostgreSQL is not installed.
+    #[error("there is no PostgreSQL below /usr/lib/postgresql")]
+    PostgresMissing,
+    /// A private PostgreSQL did not do what was asked of it.
+    #[error("{action}: {reason}")]
+    Postgres {
+        /// What was asked, as the name of a program.
+        action: String,
+        /// What it said.
+        reason: String,
+    },
     /// The service did not see in time what happened on a reader.
     #[error("pcscd did not notice within {seconds} s: {event}")]
     Unnoticed {
@@ -147,6 +158,10 @@ impl EmulatorError {
         move |source| Self::Io { action, source }
     }
 
+    pub(crate) fn postgres(action: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Postgres { action: action.into(), reason: reason.into() }
+    }
+
     pub(crate) fn words(problem: impl Into<String>) -> Self {
         Self::Words { problem: problem.into() }
     }
@@ -162,6 +177,8 @@ impl Remedy for EmulatorError {
             Self::Io { .. } => "io",
             Self::PcscdEnded => "pcscd-ended",
             Self::PcscdProtocol { .. } => "pcscd-protocol",
+            Self::PostgresMissing => "postgresql-missing",
+            Self::Postgres { .. } => "postgresql-failed",
             Self::Unnoticed { .. } => "pcscd-unnoticed",
             Self::PortPath { .. } => "port-path",
             Self::Readers { .. } => "readers-out-of-range",
@@ -185,6 +202,9 @@ impl Remedy for EmulatorError {
             Self::PcscdMissing { .. } => {
                 "install the package pcscd; `cargo xtask setup` names all packages that are needed"
             }
+            Self::PostgresMissing => {
+                "install the package postgresql; `cargo xtask setup` does, without making a cluster of the system's"
+            }
             Self::DriverMissing { .. } => {
                 "run `cargo xtask setup`, which unpacks the driver below target/vpcd; do not install its package: on a \
                  system's own pcscd anybody could pose as a token"
@@ -206,6 +226,7 @@ impl Remedy for EmulatorError {
             Self::NotToken => "insert a token",
             Self::Oath(error) => return error.remedy(),
             Self::Io { .. }
+            | Self::Postgres { .. }
             | Self::Unnoticed { .. }
             | Self::ForeignService
             | Self::LabEnded { .. }
@@ -228,6 +249,8 @@ mod tests {
             EmulatorError::BelowRun { path: "/run/x".into() },
             EmulatorError::io("open x")(io::ErrorKind::NotFound.into()),
             EmulatorError::PcscdEnded,
+            EmulatorError::PostgresMissing,
+            EmulatorError::postgres("pg_ctl start", text()),
             EmulatorError::PcscdProtocol { major: 5, minor: 0 },
             EmulatorError::Unnoticed { event: "a card".into(), seconds: 30 },
             EmulatorError::PortPath { path: "/a:b".into() },

@@ -39,6 +39,8 @@
 //! std::process::Command::new("nfc-list").env("LIBNFC_DEVICE", &lab.connstrings()[0]);
 //! # Ok::<(), oathburn_emulator::EmulatorError>(())
 //! ```
+//!
+//! A [`PrivatePostgres`] is a real database server, and a [`PostgresProxy`] a network before it that can be slow, cut or silent.
 
 mod bench;
 mod card;
@@ -55,7 +57,9 @@ pub mod namespaces;
 mod pcscd_watch;
 mod pn532;
 mod pn532_port;
+mod postgres_proxy;
 mod private_pcscd;
+mod private_postgres;
 mod pty;
 mod token2_cipher;
 mod token2_single;
@@ -75,7 +79,9 @@ pub use lab::{Lab, LabOptions, emulate_binary};
 pub use molto2::{Molto2, Profile};
 pub use pn532::{ChipFault, Pn532};
 pub use pn532_port::Pn532Port;
+pub use postgres_proxy::{Cut, PostgresProxy};
 pub use private_pcscd::PrivatePcscd;
+pub use private_postgres::{PostgresOptions, PrivatePostgres, SUPERUSER, Stop};
 pub use token2_single::{Challenges, Settings, Token2Single};
 pub use vpcd::Insertion;
 pub use ykoath::{Entry, KeyKind, OathType, Version, YkOath};

@@ -285,7 +285,7 @@ impl Pn532 {
         }
         self.last_reply.clone_from(&bytes);
         self.awaited = Some(reply).filter(|_| !delay.is_zero());
-        let delay = delay + faults.iter().map(ChipFault::delay).sum();
+        let delay = delay + faults.iter().map(ChipFault::delay).sum::<Duration>();
         self.outbox.push_back((now + delay, bytes));
     }
 }
