@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use oathburn_desk::stations::StationsFault;
 use oathburn_escrow::EscrowError;
 use oathburn_formats::{FormatError, UsersFault};
 use oathburn_oath::{OathError, Remedy};
@@ -72,6 +73,12 @@ impl From<FormatError> for Failure {
 
 impl From<UsersFault> for Failure {
     fn from(fault: UsersFault) -> Self {
+        Self::of(&fault, Exit::Input)
+    }
+}
+
+impl From<StationsFault> for Failure {
+    fn from(fault: StationsFault) -> Self {
         Self::of(&fault, Exit::Input)
     }
 }

@@ -10,6 +10,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 
+use oathburn_desk::stations::{LoginCode, MacId, VerificationCode, csv};
 use oathburn_escrow::{Checkpoint, EscrowError, Officer, StationKey};
 use oathburn_formats::{
     Columns, FORMATS, FormatError, KeyUri, Kind, MAX_URI_LEN, ReadOptions, SeedInput, Unsaid,
@@ -40,6 +41,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("program_applet", program_applet),
     ("program_profile", program_profile),
     ("seed", seed),
+    ("stations", stations),
     ("sync_clock", sync_clock),
     ("users", users),
 ];
@@ -246,5 +248,37 @@ pub fn users(data: &[u8]) {
                 assert!((1..=rows).contains(&problem.row), "row {}", problem.row);
             }
         }
+    }
+}
+
+/// A list of stations, and what people type at a desk: all of it is taken, and taken again as we write it, or refused.
+pub fn stations(data: &[u8]) {
+    match csv::read_stations(data) {
+        Ok(rows) => {
+            assert!(!rows.is_empty() && rows.len() <= csv::MAX_ROWS);
+            let macs: Vec<_> = rows.iter().map(|row| row.mac.to_string()).collect();
+            let cells = macs.iter().zip(&rows).map(|(mac, row)| vec![mac.as_str(), row.location.as_str()]);
+            let again = csv::read_stations(csv::write(&["MAC ID", "Location"], cells).as_bytes());
+            let plain =
+                |rows: Vec<csv::StationRow>| rows.into_iter().map(|row| (row.mac, row.location)).collect::<Vec<_>>();
+            assert_eq!(again.map(plain), Ok(plain(rows)));
+        }
+        Err(problems) => {
+            assert!(!problems.is_empty());
+            for problem in &problems {
+                has_remedy(&problem.fault);
+            }
+        }
+    }
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(mac) = text.parse::<MacId>() {
+        assert_eq!(mac.to_string().parse(), Ok(mac));
+    }
+    if let Ok(code) = text.parse::<LoginCode>() {
+        assert_eq!(code.to_string().to_lowercase().parse(), Ok(code));
+    }
+    if let Some(code) = VerificationCode::parse(text) {
+        assert!((6..=12).contains(&code.length().digits()));
+        assert_eq!(VerificationCode::parse(&code.grouped()).as_ref(), Some(&code));
     }
 }

@@ -19,6 +19,7 @@ mod failure;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use oathburn_desk::stations::StationsFault;
 use oathburn_escrow::EscrowError;
 use oathburn_formats::{FormatError, UsersFault};
 use oathburn_oath::OathError;
@@ -73,6 +74,11 @@ fn sections() -> Vec<Section> {
         }),
         section("Escrow", "Stores, keys, rosters and entries.", rows!(EscrowError)),
         section("Burning", "What a token and the escrow have to do with each other.", rows!(StationError)),
+        section(
+            "Lists of stations",
+            "What a MAC ID, a location, or a row with both can be wrong with.",
+            rows!(StationsFault),
+        ),
         section("The program", "What belongs to the command line alone.", program::rows()),
     ]
 }
@@ -87,6 +93,7 @@ const VARIANTS: &[(&str, &[&str])] = &[
     ("TransportError", TransportError::VARIANTS),
     ("EscrowError", EscrowError::VARIANTS),
     ("StationError", StationError::VARIANTS),
+    ("StationsFault", StationsFault::VARIANTS),
 ];
 
 fn root() -> &'static Path {
