@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use oathburn_escrow::{
-    Annotation, BatchId, Claim, Disclosure, Escrow, Facts, NewBatch, NewLine, Officer, Origin, Pins, Programmed,
-    Purpose, Reservation, StationKey, StoreUrl, Writer,
+    Annotation, BatchId, Change, Claim, Deed, Disclosure, Escrow, Facts, NewBatch, NewLine, Officer, Opener, Origin,
+    Pins, Programmed, Purpose, Reservation, StationKey, StoreUrl, Writer,
 };
 use oathburn_oath::{
     Algorithm, Digits, FamilyId, FixedClock, HotpParams, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord,
@@ -85,10 +85,34 @@ fn main() -> Result<(), Box<dyn Error>> {
     reserve(&counting, Origin::Given)?;
     burned_batch(&escrow)?;
     let opener = escrow.opener(Officer::load(&folder.join("officer.key"), None)?)?;
-    for purpose in Purpose::ALL {
+    for purpose in Purpose::ALL.iter().filter(|purpose| **purpose != Purpose::Desk) {
         let disclosure = Disclosure { purpose: *purpose, facts: Facts::new().with("count", 1), reason: None };
         opener.open(&escrow.entry(&programmed.to_string())?, &disclosure)?;
     }
+    desk(&escrow, &opener)
+}
+
+/// What a desk keeps.
+fn desk(escrow: &Escrow, opener: &Opener) -> Result<(), Box<dyn Error>> {
+    let records = escrow.records(opener)?;
+    let deed = Deed { operator: "alice".into(), facts: Facts::new().with("deed", "bootstrap"), ..Deed::default() };
+    let person = Change::Put {
+        kind: "person",
+        id: b"alice",
+        expected_version: None,
+        lookup: Some("alice"),
+        expires_at: None,
+        body: b"{\"name\":\"alice\"}",
+    };
+    let visit = Change::Put {
+        kind: "visit",
+        id: b"1",
+        expected_version: None,
+        lookup: None,
+        expires_at: Some(UnixTime::new(1_800_086_400)),
+        body: b"{}",
+    };
+    records.commit_noted(opener, &deed, &[person, visit])?;
     Ok(())
 }
 

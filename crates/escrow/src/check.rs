@@ -7,6 +7,7 @@
 mod batches;
 mod chains;
 mod entries;
+mod records;
 
 use self::chains::Chains;
 use crate::audit::{DUPLICATE_KEYS, SESSIONS};
@@ -24,6 +25,7 @@ pub(crate) fn check(view: &dyn View, trust: &Trust, officer: Option<&KeyPair>) -
     let chains = ledger(view, trust, &mut report)?;
     entries::check(view, trust, officer, &mut report)?;
     batches::check(view, trust, &chains, &mut report)?;
+    records::check(view, trust, officer, &mut report)?;
     Ok(report)
 }
 

@@ -220,7 +220,49 @@ pub struct Entry {
 /// and they live like seeds: sealed before the token is changed, superseded by the next one.
 pub(crate) const ACCESS_KEYS: &str = "access-key";
 
+/// The family of the entry that holds the key of the desk's records.
+pub(crate) const DESK_KEYS: &str = "desk-key";
+/// The family of entries with which people sign in at the desk.
+pub(crate) const DESK_LOGINS: &str = "desk-login";
+
+/// Families of entries that hold something else than the seed of a token: lists, exports, searches and counts of seeds
+/// pass over them.
+pub(crate) const NO_TOKENS: [&str; 3] = [ACCESS_KEYS, DESK_KEYS, DESK_LOGINS];
+
 impl Entry {
+    /// Whether it holds the seed of a token, and no access key and nothing of the desk.
+    pub fn is_of_token(&self) -> bool {
+        !NO_TOKENS.contains(&self.identity.family.as_str())
+    }
+
+    /// Whether it is with this that somebody signs in at the desk.
+    pub fn is_desk_login(&self) -> bool {
+        self.identity.family.as_str() == DESK_LOGINS
+    }
+
+    /// Whether it holds the key of the desk's records.
+    pub(crate) fn is_desk_key(&self) -> bool {
+        self.identity.family.as_str() == DESK_KEYS
+    }
+
+    /// Under which identity the key of the desk's records is kept.
+    pub(crate) fn desk_key() -> TokenIdentity {
+        TokenIdentity {
+            family: FamilyId::new(DESK_KEYS).expect("a literal of lower-case letters"),
+            serial: SerialNumber::new("records").expect("a literal of lower-case letters"),
+            slot: Slot::SINGLE,
+        }
+    }
+
+    /// Under which identity the seed is kept with which one person signs in at the desk.
+    pub fn desk_login_of(person: &SerialNumber) -> TokenIdentity {
+        TokenIdentity {
+            family: FamilyId::new(DESK_LOGINS).expect("a literal of lower-case letters"),
+            serial: person.clone(),
+            slot: Slot::SINGLE,
+        }
+    }
+
     /// Whether it holds a token's access key instead of a seed: no codes are made of it, and no service wants it.
     pub fn is_access_key(&self) -> bool {
         self.identity.family.as_str() == ACCESS_KEYS

@@ -425,6 +425,29 @@ pub enum EscrowError {
         /// Which entry.
         entry: EntryId,
     },
+    /// The entry is the desk's, and is opened for nothing else.
+    #[error("entry {entry} belongs to the desk and holds no seed of a token")]
+    DeskEntry {
+        /// Which entry.
+        entry: EntryId,
+    },
+    /// A record that somebody else changed since it was read.
+    #[error("a record of the desk, {kind}, was changed meanwhile")]
+    RecordChanged {
+        /// What it is a record of.
+        kind: String,
+    },
+    /// A record that the desk did not write as it is.
+    #[error("the record {id} of the desk, {kind}, was not written by it as it is")]
+    RecordBroken {
+        /// What it is a record of.
+        kind: String,
+        /// Its id in hex.
+        id: String,
+    },
+    /// There are records, and no key that an officer has made for them.
+    #[error("the records of the desk are there, but not their key")]
+    RecordsKeyless,
     /// The entry's state does not allow it.
     #[error("entry {entry} is {state} and cannot become {wanted}")]
     WrongState {

@@ -48,12 +48,12 @@ pub struct Escrow {
 pub(crate) struct Inner {
     url: StoreUrl,
     pins: Pins,
-    pub(crate) store: Box<dyn EscrowStore>,
-    pub(crate) station: StationKey,
+    pub(crate) store: Arc<dyn EscrowStore>,
+    pub(crate) station: Arc<StationKey>,
     pub(crate) who: Writer,
-    clock: Arc<dyn Clock>,
-    trust: RwLock<Arc<Trust>>,
-    pub(crate) sealing: Mutex<Option<Sealing>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    trust: Arc<RwLock<Arc<Trust>>>,
+    pub(crate) sealing: Arc<Mutex<Option<Sealing>>>,
     first_use: bool,
     holder: OnceLock<HolderRow>,
 }
@@ -114,22 +114,29 @@ impl Escrow {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, EscrowError> {
         let StoreUrl::Sqlite(path) = url;
-        let store: Box<dyn EscrowStore> = Box::new(SqliteStore::open(path)?);
+        let store: Arc<dyn EscrowStore> = Arc::new(SqliteStore::open(path)?);
         let first_use = pins.escrow(url)?.is_none();
         let trust = follow(&*store, url, pins, None)?;
         let inner = Inner {
             url: url.clone(),
             pins: pins.clone(),
             store,
-            station,
+            station: Arc::new(station),
             who,
             clock,
-            trust: RwLock::new(Arc::new(trust)),
-            sealing: Mutex::new(None),
+            trust: Arc::new(RwLock::new(Arc::new(trust))),
+            sealing: Arc::default(),
             first_use,
             holder: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The same escrow for somebody else at the keyboard: what is done through it is noted under that name. Connection,
+    /// roster and sealing session are shared.
+    #[must_use]
+    pub fn acting_for(&self, operator: &str) -> Self {
+        Self { inner: Arc::new(self.inner.acting_for(operator)) }
     }
 
     /// The format of a store, and the newest that is known here: opening one brings it to that. Nothing is changed.
@@ -221,8 +228,8 @@ impl Escrow {
         self.entries_after(filter, None, usize::MAX)
     }
 
-    /// Up to `limit` entries, oldest first, that come after one. Access keys of tokens are among them only where their
-    /// family is asked for.
+    /// Up to `limit` entries, oldest first, that come after one. Access keys of tokens and what the desk keeps are among them
+    /// only where their family is asked for.
     pub fn entries_after(
         &self,
         filter: &Filter,
@@ -247,7 +254,7 @@ impl Escrow {
             verified(view, &trust, rows)
         })?;
         let entries: Vec<Entry> = rows.iter().map(Entry::try_from).collect::<Result<_, _>>()?;
-        Ok(entries.into_iter().filter(|entry| !entry.is_access_key()).collect())
+        Ok(entries.into_iter().filter(Entry::is_of_token).collect())
     }
 
     /// Prepares to open seals with an officer's keys.
@@ -283,6 +290,21 @@ impl Escrow {
 }
 
 impl Inner {
+    pub(crate) fn acting_for(&self, operator: &str) -> Self {
+        Self {
+            url: self.url.clone(),
+            pins: self.pins.clone(),
+            store: Arc::clone(&self.store),
+            station: Arc::clone(&self.station),
+            who: Writer { operator: Some(operator.into()), ..self.who.clone() },
+            clock: Arc::clone(&self.clock),
+            trust: Arc::clone(&self.trust),
+            sealing: Arc::clone(&self.sealing),
+            first_use: self.first_use,
+            holder: self.holder.clone(),
+        }
+    }
+
     pub(crate) fn trust(&self) -> Arc<Trust> {
         Arc::clone(&self.trust.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -71,6 +71,12 @@ named! {
         Revealed = "revealed",
         /// The seed was opened to write it into a file or a pipe.
         Exported = "exported",
+        /// The key of the desk's records was made and sealed.
+        DeskKeyMade = "desk-key-made",
+        /// The key of the desk's records was opened, to serve.
+        DeskOpened = "desk-opened",
+        /// Somebody did something at the desk.
+        DeskDeed = "desk-deed",
         /// A batch was made.
         BatchCreated = "batch-created",
         /// Digests of lines of the batch that was made before.
@@ -106,12 +112,15 @@ impl EventKind {
                 | K::Exported
                 | K::Checkpointed
                 | K::Restored
+                | K::DeskKeyMade
+                | K::DeskOpened
+                | K::DeskDeed
         )
     }
 
     /// Whether it is the first event of an entry.
     pub const fn is_birth(self) -> bool {
-        matches!(self, Self::Reserved | Self::Imported)
+        matches!(self, Self::Reserved | Self::Imported | Self::DeskKeyMade)
     }
 
     /// Whether it carries the digest of a sealed row. No other event can say what a seal is: a station must not be
@@ -134,6 +143,8 @@ named! {
         Reveal = "revealed",
         /// To write it into a file or a pipe.
         Export = "exported",
+        /// To keep the desk's records.
+        Desk = "desk-opened",
     }
 }
 
@@ -146,6 +157,7 @@ impl Purpose {
             Self::CompareCode => EventKind::CodeCompared,
             Self::Reveal => EventKind::Revealed,
             Self::Export => EventKind::Exported,
+            Self::Desk => EventKind::DeskOpened,
         }
     }
 }

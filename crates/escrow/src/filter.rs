@@ -64,7 +64,8 @@ pub struct Filter {
     /// A part of serial number, manufacturer, model, UPN, issuer, note, purchase order or a tag; upper and lower case of ASCII
     /// letters are the same.
     pub text: Option<String>,
-    /// Entries that hold a token's access key do not pass; [`crate::Escrow::entries`] sees to that by itself.
+    /// Entries that hold no seed of a token (access keys, what the desk keeps) do not pass; [`crate::Escrow::entries`]
+    /// sees to that by itself.
     pub seeds_only: bool,
 }
 

@@ -49,6 +49,8 @@ pub struct CheckReport {
     pub sessions: u64,
     /// Lines of batches that were compared with their events.
     pub lines: u64,
+    /// Records of the desk; their seals were opened if there was an officer.
+    pub records: u64,
 }
 
 impl CheckReport {

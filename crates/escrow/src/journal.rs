@@ -11,7 +11,7 @@ use crate::projection::{Happening, Projection};
 use crate::roster::Trust;
 use crate::seal::{self, Sealed};
 use crate::store::{
-    BatchRow, ChainHead, Commit, EntryRow, EventRow, HeaderRow, LineRow, RosterRow, Touch, View, WrapRow,
+    BatchRow, ChainHead, Commit, EntryRow, EventRow, HeaderRow, LineRow, RecordRow, RosterRow, Touch, View, WrapRow,
 };
 use crate::{EntryId, EscrowError, EscrowId, EventKind, Facts, Writer};
 
@@ -40,6 +40,11 @@ pub(crate) struct Draft {
     /// A batch, and lines, that `events` change; the states of lines are computed here.
     pub(crate) changed_batch: Option<BatchRow>,
     pub(crate) lines: Vec<LineRow>,
+    /// Records to be written, and the keys of those that go.
+    pub(crate) records: Vec<RecordRow>,
+    pub(crate) dropped_records: Vec<(String, Vec<u8>)>,
+    /// Records that expired at this time or before go as well.
+    pub(crate) sweep: Option<i64>,
 }
 
 /// A batch to be.
@@ -54,6 +59,8 @@ pub(crate) struct EventDraft {
     pub(crate) kind: EventKind,
     pub(crate) facts: Facts,
     pub(crate) reason: Option<String>,
+    /// Who says to be at the keyboard, where it is not who is for all events of this escrow.
+    pub(crate) operator: Option<String>,
     pub(crate) touched: Vec<TouchDraft>,
 }
 
@@ -78,7 +85,7 @@ pub(crate) struct Reseal {
 
 impl EventDraft {
     pub(crate) fn new(kind: EventKind, facts: Facts) -> Self {
-        Self { kind, facts, reason: None, touched: Vec::new() }
+        Self { kind, facts, reason: None, operator: None, touched: Vec::new() }
     }
 
     pub(crate) fn because(mut self, reason: Option<&str>) -> Self {
@@ -132,6 +139,9 @@ impl Journal<'_> {
             dropped_sessions: draft.dropped_sessions,
             changed_batch: draft.changed_batch,
             batch: draft.batch.map(|batch| (batch.row, batch.lines)),
+            records: draft.records,
+            dropped_records: draft.dropped_records,
+            sweep: draft.sweep,
             ..Commit::default()
         };
         for event in draft.events {
@@ -186,7 +196,7 @@ impl Journal<'_> {
             time: self.time,
             uid: self.who.uid.into(),
             host: self.who.host.clone(),
-            operator: self.who.operator.clone(),
+            operator: draft.operator.or_else(|| self.who.operator.clone()),
             kind: draft.kind.as_str().into(),
             facts: draft.facts.to_json(),
             reason: draft.reason,
@@ -205,7 +215,7 @@ impl Journal<'_> {
         draft.facts.check()?;
         let texts = [
             ("the reason", draft.reason.as_deref()),
-            ("the operator's name", self.who.operator.as_deref()),
+            ("the operator's name", draft.operator.as_deref().or(self.who.operator.as_deref())),
             ("the host's name", Some(self.who.host.as_str())),
         ];
         match texts.into_iter().find(|(_, text)| text.is_some_and(|text| text.len() > Facts::MAX_TEXT)) {

@@ -19,14 +19,25 @@ use crate::{Disclosure, Entry, EntryId, EscrowError, EventKind, Facts, Officer, 
 /// Opens seals with an officer's keys. It remembers the session keys it has unwrapped, and wipes them at its end.
 pub struct Opener {
     pub(crate) escrow: Arc<Inner>,
-    pub(crate) officer: Officer,
-    sessions: Mutex<HashMap<Vec<u8>, Key>>,
+    pub(crate) officer: Arc<Officer>,
+    sessions: Arc<Mutex<HashMap<Vec<u8>, Key>>>,
 }
 
 impl Opener {
     pub(crate) fn new(escrow: Arc<Inner>, officer: Officer) -> Result<Self, EscrowError> {
         escrow.known(&officer)?;
-        Ok(Self { escrow, officer, sessions: Mutex::default() })
+        Ok(Self { escrow, officer: Arc::new(officer), sessions: Arc::default() })
+    }
+
+    /// The same for somebody else at the keyboard: what is opened through it is noted under that name. The officer's
+    /// keys are shared.
+    #[must_use]
+    pub fn acting_for(&self, operator: &str) -> Self {
+        Self {
+            escrow: Arc::new(self.escrow.acting_for(operator)),
+            officer: Arc::clone(&self.officer),
+            sessions: Arc::clone(&self.sessions),
+        }
     }
 
     /// The token's record with its seed, after the disclosure was committed under the officer's signature.
@@ -39,10 +50,7 @@ impl Opener {
 
     /// The records of many tokens, in the same order, all or none; they are noted together.
     pub fn open_all(&self, entries: &[Entry], disclosure: &Disclosure) -> Result<Vec<TokenRecord>, EscrowError> {
-        let for_seeds = !matches!(disclosure.purpose, Purpose::Burn | Purpose::Reveal);
-        if let Some(entry) = entries.iter().find(|entry| for_seeds && entry.is_access_key()) {
-            return Err(EscrowError::AccessKey { entry: entry.id });
-        }
+        entries.iter().try_for_each(|entry| fits(entry, disclosure.purpose))?;
         self.escrow.steadily(|trust| {
             self.escrow.known(&self.officer)?;
             let records = store::read(&*self.escrow.store, |view| {
@@ -98,6 +106,21 @@ impl Opener {
 impl fmt::Debug for Opener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opener").field("officer", &self.officer).finish_non_exhaustive()
+    }
+}
+
+/// Refuses to open for a purpose what is not for it: access keys make no codes, what people sign in with is compared and
+/// nothing else, and the desk's own key is for its records alone.
+fn fits(entry: &Entry, purpose: Purpose) -> Result<(), EscrowError> {
+    let entry_id = entry.id;
+    match purpose {
+        Purpose::Desk if entry.is_desk_key() => Ok(()),
+        Purpose::Desk => Err(EscrowError::DeskEntry { entry: entry_id }),
+        Purpose::Burn | Purpose::Reveal if entry.is_access_key() => Ok(()),
+        Purpose::CompareCode if entry.is_desk_login() => Ok(()),
+        _ if entry.is_of_token() => Ok(()),
+        _ if entry.is_access_key() => Err(EscrowError::AccessKey { entry: entry_id }),
+        _ => Err(EscrowError::DeskEntry { entry: entry_id }),
     }
 }
 

@@ -161,7 +161,7 @@ impl Projection {
 fn state_after(kind: EventKind) -> Option<EntryState> {
     match kind {
         EventKind::Reserved => Some(EntryState::Reserved),
-        EventKind::Imported => Some(EntryState::Imported),
+        EventKind::Imported | EventKind::DeskKeyMade => Some(EntryState::Imported),
         EventKind::Programmed => Some(EntryState::Programmed),
         EventKind::Unknown => Some(EntryState::Unknown),
         EventKind::Superseded => Some(EntryState::Superseded),

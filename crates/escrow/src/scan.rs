@@ -13,7 +13,7 @@ use crate::audit::SESSIONS;
 use crate::journal::{Draft, EventDraft};
 use crate::keys::KeyPair;
 use crate::roster::Trust;
-use crate::seal::{SealRow, Unsealer};
+use crate::seal::{ForSearch, SealRow, Unsealer};
 use crate::store::{self, View};
 use crate::wrap::{self, Key};
 use crate::{Disclosure, EntryId, EscrowError, EscrowId, Opener};
@@ -182,10 +182,10 @@ fn scan_chunks<T>(
         for row in &chunk.rows {
             let seed = chunk.key.as_ref().and_then(|key| unsealer.seed(row, key));
             match (EntryId::from_slice(&row.id), seed) {
-                (Some(id), Some((seed, params))) => opened.push((id, seed, params)),
+                (Some(id), Some(ForSearch::Seed(seed, params))) => opened.push((id, seed, params)),
                 (Some(id), None) => scan.unopened.push(id),
                 // A row without an id is no entry; `check` names it.
-                (None, _) => {}
+                (Some(_), Some(ForSearch::Passed)) | (None, _) => {}
             }
         }
         let middle = Instant::now();

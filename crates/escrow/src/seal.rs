@@ -2,11 +2,14 @@
 
 use chacha20poly1305::aead::{Aead, AeadInOut, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
 use oathburn_oath::{
     Algorithm, Digits, FamilyId, HotpParams, Params, Seed, SerialNumber, TimeStep, TokenIdentity, TotpParams,
 };
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::entry::NO_TOKENS;
 use crate::store::{EntryRow, WrapRow};
 use crate::wrap::{self, Key};
 use crate::{EntryId, EscrowError, EscrowId, Origin, Reservation, SessionId};
@@ -117,6 +120,14 @@ pub(crate) fn unseal(
     decode(&Zeroizing::new(plaintext))
 }
 
+/// What is in a seal, for whoever searches among seeds.
+pub(crate) enum ForSearch {
+    /// A seed, and how its codes are made.
+    Seed(Seed, Params),
+    /// An access key, or something of the desk.
+    Passed,
+}
+
 /// Opens many seals, one after the other, in one buffer: what was in it is overwritten by the next, and wiped at the end.
 pub(crate) struct Unsealer {
     escrow: EscrowId,
@@ -128,8 +139,9 @@ impl Unsealer {
         Self { escrow, buffer: Zeroizing::new(Vec::with_capacity(1024)) }
     }
 
-    /// The seed of a seal, and how its codes are made; `None` as for [`unseal`].
-    pub(crate) fn seed(&mut self, row: &SealRow, key: &Key) -> Option<(Seed, Params)> {
+    /// The seed of a seal, and how its codes are made; `None` as for [`unseal`]. Nothing comes out of the seals of what is
+    /// no seed of a token.
+    pub(crate) fn seed(&mut self, row: &SealRow, key: &Key) -> Option<ForSearch> {
         if row.format != FORMAT {
             return None;
         }
@@ -139,7 +151,10 @@ impl Unsealer {
         self.buffer.extend_from_slice(&row.ciphertext);
         cipher(key).decrypt_in_place(&XNonce::from(nonce), &aad, &mut *self.buffer).ok()?;
         let parts = parts(&self.buffer)?;
-        Some((Seed::new(parts.seed.to_vec()).ok()?, parts.params))
+        if NO_TOKENS.contains(&parts.texts[0]) {
+            return Some(ForSearch::Passed);
+        }
+        Some(ForSearch::Seed(Seed::new(parts.seed.to_vec()).ok()?, parts.params))
     }
 }
 
@@ -166,6 +181,15 @@ pub(crate) fn open(row: &EntryRow, entry: EntryId, escrow: &EscrowId, key: &Key)
 
 fn cipher(key: &Key) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new_from_slice(key.as_slice()).expect("the key has 32 bytes")
+}
+
+/// A key for one use, made of a sealed one: HMAC-SHA256 under it of what it is for.
+pub(crate) fn derive(sealed: &Seed, label: &str) -> Key {
+    let mut mac = Hmac::<Sha256>::new_from_slice(sealed.expose()).expect("HMAC takes keys of any length");
+    mac.update(label.as_bytes());
+    let mut key = Key::default();
+    key.copy_from_slice(&mac.finalize().into_bytes());
+    key
 }
 
 /// What a seal is bound to: a seal that is moved to another entry, session or escrow does not open.

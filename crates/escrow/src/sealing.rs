@@ -9,6 +9,7 @@ use crate::annotation::AnnotationRow;
 use crate::audit::SESSIONS;
 use crate::escrow::{Inner, duplicate_keys};
 use crate::journal::{Draft, EventDraft, MAX_TOUCHED, TouchDraft};
+use crate::keys::KeyPair;
 use crate::known;
 use crate::opener::{self, Events};
 use crate::roster::Trust;
@@ -142,9 +143,41 @@ impl Escrow {
         })
     }
 
+    /// Seals something that no station may make: an officer signs it, with a session of its own. It is written only where
+    /// `wanted` still says so in the very transaction.
+    pub(crate) fn seal_by_officer(
+        &self,
+        officer: &KeyPair,
+        reservation: &Reservation<'_>,
+        kind: EventKind,
+        wanted: &mut dyn FnMut(&dyn View) -> Result<bool, EscrowError>,
+    ) -> Result<(), EscrowError> {
+        let inner = &*self.inner;
+        inner.steadily(|trust| {
+            let sealing = self.begin_with(trust, officer)?;
+            let time = inner.now();
+            let row = sealing.row(reservation, time)?;
+            inner.commit(trust, officer, &mut |view| {
+                if !wanted(view)? {
+                    return Ok(Draft::default());
+                }
+                let session = sealing.sealer.row(time);
+                let rows = [row.clone()];
+                let events = vec![
+                    EventDraft::wrapping(SESSIONS.kind, &session, SESSIONS.domain, &trust.escrow()),
+                    births(trust, EventDraft::new(kind, Facts::new()), &rows, &[*reservation], None),
+                ];
+                Ok(Draft { sessions: vec![session], entries: rows.into(), events, ..Draft::default() })
+            })
+        })
+    }
+
     fn begin(&self, trust: &Trust) -> Result<Sealing, EscrowError> {
+        self.begin_with(trust, self.inner.station.keys())
+    }
+
+    fn begin_with(&self, trust: &Trust, keys: &KeyPair) -> Result<Sealing, EscrowError> {
         let roster = trust.latest();
-        let keys = self.inner.station.keys();
         let found = store::read(&*self.inner.store, |view| duplicate_keys(view, trust, keys))?;
         let tag_key = found.into_iter().next_back().ok_or(EscrowError::NotWrapped { key: "duplicate key" })?;
         let officers = roster.officers.iter().map(|officer| officer.keys.recipient.as_str());

@@ -5,6 +5,7 @@ mod fault;
 mod format;
 mod image;
 mod query;
+mod records;
 mod view;
 mod write;
 
@@ -28,7 +29,7 @@ const APPLICATION_ID: i64 = 0x6f61_7468;
 /// How long another process may hold the store.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The newest format known here: the number of migrations.
-const FORMAT: i64 = 5;
+const FORMAT: i64 = 6;
 /// The changes of the format, oldest first.
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0001_escrow.sql"),
@@ -36,6 +37,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0003_event_based.sql"),
     include_str!("../migrations/sqlite/0004_batches.sql"),
     include_str!("../migrations/sqlite/0005_manufacturer.sql"),
+    include_str!("../migrations/sqlite/0006_records.sql"),
 ];
 
 /// A SQLite file: write-ahead log, every commit synced, deleted rows overwritten.

@@ -6,10 +6,12 @@ use crate::{Escrow, EscrowError, store};
 /// signed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// All entries, access keys included.
+    /// All entries, access keys and those of the desk included.
     pub entries: u64,
     /// Access keys of tokens; they count nowhere else here.
     pub access_keys: u64,
+    /// What the desk keeps in entries: the key of its records, and what people sign in with; they count nowhere else here.
+    pub desk: u64,
     /// Entries of seeds by state; states of which there are none are left out, as in all lists here.
     pub states: Vec<(String, u64)>,
     /// Entries in use (neither superseded nor retired) by family.

@@ -104,6 +104,12 @@ pub(crate) trait View {
     fn batches_of_lines(&self) -> Result<Vec<Vec<u8>>, EscrowError>;
     /// Who holds the lease of a line, and until when.
     fn lease_of(&self, batch: &[u8], line: i64) -> Result<Option<(HolderRow, i64)>, EscrowError>;
+    /// A record of the desk, expired or not.
+    fn record(&self, kind: &str, id: &[u8]) -> Result<Option<RecordRow>, EscrowError>;
+    /// The records of a kind with this lookup.
+    fn records_found(&self, kind: &str, lookup: &[u8]) -> Result<Vec<RecordRow>, EscrowError>;
+    /// Records by kind and id after one, of all kinds or of one.
+    fn records(&self, after: (&str, &[u8]), kind: Option<&str>, limit: usize) -> Result<Vec<RecordRow>, EscrowError>;
     /// What the database itself finds wrong with its tables, and tables that are not as we made them.
     fn structure(&self) -> Result<Vec<String>, EscrowError>;
 }
@@ -357,6 +363,24 @@ pub(crate) struct Commit {
     pub(crate) changed_batch: Option<BatchRow>,
     pub(crate) changed_lines: Vec<LineRow>,
     pub(crate) events: Vec<EventRow>,
+    /// Records to be written, in place of those with the same key.
+    pub(crate) records: Vec<RecordRow>,
+    /// The kinds and ids of those that go.
+    pub(crate) dropped_records: Vec<(String, Vec<u8>)>,
+    /// Records that expired at this time or before go as well, some at a time.
+    pub(crate) sweep: Option<i64>,
+}
+
+/// A row of `records`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RecordRow {
+    pub(crate) kind: String,
+    pub(crate) id: Vec<u8>,
+    pub(crate) version: i64,
+    pub(crate) lookup: Option<Vec<u8>>,
+    pub(crate) expires_at: Option<i64>,
+    /// The nonce and the ciphertext.
+    pub(crate) body: Vec<u8>,
 }
 
 /// A row of `batches`.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use oathburn_escrow::*;
 use oathburn_oath::SystemClock;
-use support::who;
+use support::{put, who};
 
 /// Serial, slot, state, length of the seed: what `examples/fixture.rs` puts there, oldest first.
 const EXPECTED: [(&str, &str, EntryState, usize); 6] = [
@@ -61,8 +61,10 @@ fn read(fixture: &Path, format: i64) {
     assert!(escrow.is_approved());
     let report = escrow.check(Some(&officer())).unwrap();
     let entries = escrow.entries(&Filter::default()).unwrap();
-    let count = u64::try_from(entries.len()).unwrap();
+    // The key of the desk's records is no seed.
+    let count = u64::try_from(entries.len()).unwrap() + u64::from(format >= 6);
     assert_eq!((report.findings.as_slice(), report.opened), ([].as_slice(), count), "{}", fixture.display());
+    assert_eq!(report.records, if format >= 6 { 2 } else { 0 });
 
     let opener = escrow.opener(officer()).unwrap();
     let records = opener.open_all(&entries, &Disclosure::new(Purpose::Export)).unwrap();
@@ -88,6 +90,12 @@ fn read(fixture: &Path, format: i64) {
     assert_eq!((burned.upn.as_deref(), burned.issuer.as_deref()), (Some("bob@example.com"), Some("Entra")));
     assert_eq!((burned.drift_seconds, burned.origin), (Some(1), Origin::Again));
     assert_eq!(escrow.duplicates_of(&records[0].seed).unwrap().len(), 4);
+    // From this format on a desk keeps records in it; in an older one it can begin to.
+    let records = escrow.records(&opener).unwrap();
+    let found = records.find("person", "alice").unwrap();
+    let expected: &[&[u8]] = if format >= 6 { &[b"{\"name\":\"alice\"}"] } else { &[] };
+    assert_eq!(found.iter().map(|one| one.body.as_slice()).collect::<Vec<_>>(), expected);
+    records.commit(&[put("person", b"bob", None, b"{}")]).unwrap();
     // The old store is written to as well.
     let annotation = Annotation { add_tags: vec!["old".parse().unwrap()], ..Annotation::default() };
     escrow.annotate(&[burned.id], &annotation, None).unwrap();

@@ -36,6 +36,7 @@ impl Check {
             "entries": report.entries,
             "events": report.events,
             "opened": report.opened,
+            "records": report.records,
             "problems": report.findings.iter().map(audit::finding_to_json).collect::<Vec<_>>(),
         });
         let mut text = audit::findings_to_text(&report.findings);

@@ -20,13 +20,14 @@ impl Stats {
     pub(crate) fn run(self, context: &Context) -> Result {
         let escrow = context.escrow()?;
         let (stats, roster) = (escrow.stats()?, escrow.roster());
-        let seeds = stats.entries.saturating_sub(stats.access_keys);
+        let seeds = stats.entries.saturating_sub(stats.access_keys + stats.desk);
         let groups = |groups: &[(String, u64)]| -> Value {
             groups.iter().map(|(name, count)| (name.clone(), json!(count))).collect::<Map<_, _>>().into()
         };
         let json = json!({
             "entries": seeds,
             "access_keys": stats.access_keys,
+            "desk": stats.desk,
             "states": groups(&stats.states),
             "in_use": {
                 "families": groups(&stats.families),
@@ -63,6 +64,7 @@ impl Stats {
         line("  in use, verified", stats.verified);
         line("  in use, exported", stats.exported);
         line("access keys of tokens", stats.access_keys);
+        line("kept for the desk", stats.desk);
         line("events", stats.events);
         line("sealing sessions", stats.sessions);
         line("officers", roster.officers.len() as u64);

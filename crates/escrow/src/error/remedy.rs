@@ -69,6 +69,10 @@ impl Remedy for EscrowError {
             Self::BatchAmbiguous { .. } => "batch-id-ambiguous",
             Self::BatchEnded { .. } => "batch-ended",
             Self::LineTaken { .. } => "line-taken",
+            Self::DeskEntry { .. } => "entry-desk",
+            Self::RecordChanged { .. } => "record-changed",
+            Self::RecordBroken { .. } => "record-broken",
+            Self::RecordsKeyless => "records-keyless",
             Self::WrongState { .. } => "entry-state",
             Self::NotOnToken { .. } => "entry-not-on-token",
             Self::FactRefused { .. } => "fact-refused",
@@ -78,6 +82,7 @@ impl Remedy for EscrowError {
         }
     }
 
+    #[allow(clippy::too_many_lines, reason = "a table: each error with what mends it")]
     fn remedy(&self) -> Option<String> {
         let text = match self {
             Self::KeyFileMissing { .. } => {
@@ -157,6 +162,14 @@ impl Remedy for EscrowError {
             Self::EntryUnknown { .. } => "see `oathburn escrow list`",
             Self::EntryAmbiguous { .. } => "give more of the id",
             Self::AccessKey { .. } => "name an entry that holds a seed; see `oathburn escrow list`",
+            Self::DeskEntry { .. } => "name an entry that holds a seed; what the desk keeps is opened by the desk",
+            Self::RecordChanged { .. } => "look at it again: somebody else was faster, and nothing was written",
+            Self::RecordBroken { .. } => {
+                "somebody else wrote to the database: see `oathburn escrow check`, and restore a backup if the record matters"
+            }
+            Self::RecordsKeyless => {
+                "restore the entry with the key from a backup (`oathburn escrow restore`); see `oathburn escrow check`"
+            }
             Self::BatchUnknown { .. } => "see `oathburn batch status`",
             Self::BatchAmbiguous { .. } => "give more of the batch's id",
             Self::BatchEnded { .. } => {

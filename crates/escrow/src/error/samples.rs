@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::{BatchId, EntryId, EntryState, EscrowError, EscrowId, Role};
 
 oathburn_oath::variants! {
-    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder StoreOlder CheckpointUnreadable CheckpointForged BackupIo BackupExists BackupUnreadable BackupForOthers BackupUnsound PinUnreadable PinIo MessageKeyNeeded MessageNotOpened StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous AccessKey BatchUnknown BatchAmbiguous BatchEnded LineTaken WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady SshKeyUnsupported AgentIo AgentFolder AgentGone
+    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder StoreOlder CheckpointUnreadable CheckpointForged BackupIo BackupExists BackupUnreadable BackupForOthers BackupUnsound PinUnreadable PinIo MessageKeyNeeded MessageNotOpened StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous AccessKey DeskEntry RecordChanged RecordBroken RecordsKeyless BatchUnknown BatchAmbiguous BatchEnded LineTaken WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady SshKeyUnsupported AgentIo AgentFolder AgentGone
 }
 
 impl EscrowError {
@@ -83,6 +83,10 @@ impl EscrowError {
             Self::BatchEnded { batch, state: "cancelled".into() },
             Self::LineTaken { batch, line: 7 },
             Self::AccessKey { entry },
+            Self::DeskEntry { entry },
+            Self::RecordChanged { kind: "person".into() },
+            Self::RecordBroken { kind: "person".into(), id: "0a1b".into() },
+            Self::RecordsKeyless,
             Self::WrongState { entry, state: EntryState::Retired, wanted: EntryState::Unknown },
             Self::NotOnToken { entry, state: EntryState::Reserved },
             Self::FactRefused { what: "the reason".into() },

@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::view::{rows, text};
+use crate::entry::{ACCESS_KEYS, DESK_KEYS, DESK_LOGINS, NO_TOKENS};
 use crate::{DateKind, Filter, Stats};
 
 /// A query that grows by conditions.
@@ -58,7 +59,9 @@ pub(super) fn entries(columns: &str, filter: &Filter, after: &[u8]) -> Query {
     let mut query = Query::new(format!("SELECT {columns} FROM entries WHERE id > ?"), [Value::Blob(after.to_vec())]);
     query.and("serial = ?", filter.serial.as_ref().map(ToString::to_string));
     query.and("family = ?", filter.family.as_ref().map(ToString::to_string));
-    query.and("+family <> ?", filter.seeds_only.then(|| crate::entry::ACCESS_KEYS.to_owned()));
+    for family in NO_TOKENS.into_iter().filter(|_| filter.seeds_only) {
+        query.and("+family <> ?", Some(family.to_owned()));
+    }
     query.and("slot = ?", filter.slot.as_ref().map(ToString::to_string));
     query.and("upn = ?", filter.upn.clone());
     query.and("model = ?", filter.model.clone());
@@ -93,8 +96,6 @@ pub(super) fn entries(columns: &str, filter: &Filter, after: &[u8]) -> Query {
     query
 }
 
-const IN_USE: &str = "family <> 'access-key' AND state NOT IN ('superseded', 'retired')";
-
 pub(super) fn stats(connection: &Connection) -> rusqlite::Result<Stats> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0).map(unsigned));
     let groups = |column: &str, of: &str| {
@@ -105,16 +106,20 @@ pub(super) fn stats(connection: &Connection) -> rusqlite::Result<Stats> {
             .query_map([], |row| Ok((text(row, 0)?, unsigned(row.get(1)?))))?
             .collect::<rusqlite::Result<Vec<_>>>()
     };
-    let in_use = |condition: &str| number(&format!("SELECT count(*) FROM entries WHERE {IN_USE} AND {condition}"));
+    let others = NO_TOKENS.map(|family| format!("'{family}'")).join(", ");
+    let seeds = format!("family NOT IN ({others})");
+    let used = format!("{seeds} AND state NOT IN ('superseded', 'retired')");
+    let in_use = |condition: &str| number(&format!("SELECT count(*) FROM entries WHERE {used} AND {condition}"));
     let pages = unsigned(connection.pragma_query_value(None, "page_count", |row| row.get(0))?);
     let page = unsigned(connection.pragma_query_value(None, "page_size", |row| row.get(0))?);
     Ok(Stats {
         entries: number("SELECT count(*) FROM entries")?,
-        access_keys: number("SELECT count(*) FROM entries WHERE family = 'access-key'")?,
-        states: groups("state", "family <> 'access-key'")?,
-        families: groups("family", IN_USE)?,
-        models: groups("model", IN_USE)?,
-        origins: groups("origin", IN_USE)?,
+        access_keys: number(&format!("SELECT count(*) FROM entries WHERE family = '{ACCESS_KEYS}'"))?,
+        desk: number(&format!("SELECT count(*) FROM entries WHERE family IN ('{DESK_KEYS}', '{DESK_LOGINS}')"))?,
+        states: groups("state", &seeds)?,
+        families: groups("family", &used)?,
+        models: groups("model", &used)?,
+        origins: groups("origin", &used)?,
         assigned: in_use("upn IS NOT NULL")?,
         exported: in_use("exported_at IS NOT NULL")?,
         verified: in_use("verified_at IS NOT NULL")?,

@@ -3,14 +3,14 @@
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params, params_from_iter};
 
-use super::batches;
 use super::fault::Fault;
 use super::query::{self, Query};
+use super::{batches, records};
 use crate::annotation::AnnotationRow;
 use crate::seal::SealRow;
 use crate::store::{
-    BatchRow, ChainHead, EntryRow, EventRow, HeaderRow, HolderRow, LineRow, RosterRow, Touch, TouchEvent, TouchKey,
-    TouchRow, View, WrapRow, WriterRow,
+    BatchRow, ChainHead, EntryRow, EventRow, HeaderRow, HolderRow, LineRow, RecordRow, RosterRow, Touch, TouchEvent,
+    TouchKey, TouchRow, View, WrapRow, WriterRow,
 };
 use crate::{EntryId, EscrowError, EventFilter, Filter, LineCounts, Stats, WriterId};
 
@@ -442,6 +442,24 @@ impl View for SqliteView<'_> {
         let sql = "SELECT station, host, boot, namespace, pid, started, expires_at FROM leases
             WHERE batch = ?1 AND line = ?2";
         self.one(sql, params![batch, line], |row| Ok((batches::holder(row)?, row.get(6)?)))
+    }
+
+    fn record(&self, kind: &str, id: &[u8]) -> Result<Option<RecordRow>, EscrowError> {
+        let sql = format!("{} WHERE kind = ?1 AND id = ?2", records::SELECT);
+        self.one(&sql, params![kind, id], records::record)
+    }
+
+    fn records_found(&self, kind: &str, lookup: &[u8]) -> Result<Vec<RecordRow>, EscrowError> {
+        let sql = format!("{} WHERE kind = ?1 AND lookup = ?2 ORDER BY id", records::SELECT);
+        self.list(&sql, params![kind, lookup], records::record)
+    }
+
+    fn records(&self, after: (&str, &[u8]), kind: Option<&str>, limit: usize) -> Result<Vec<RecordRow>, EscrowError> {
+        let sql = format!(
+            "{} WHERE (kind, id) > (?1, ?2) AND (?3 IS NULL OR kind = ?3) ORDER BY kind, id LIMIT ?4",
+            records::SELECT
+        );
+        self.list(&sql, params![after.0, after.1, kind, rows(limit)], records::record)
     }
 
     fn structure(&self) -> Result<Vec<String>, EscrowError> {

@@ -3,7 +3,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::batches;
+use super::{batches, records};
 use crate::store::{Commit, EntryRow, EventRow, WrapRow};
 
 /// Writes everything; parents before children.
@@ -60,6 +60,7 @@ pub(super) fn write(connection: &Connection, commit: &Commit) -> rusqlite::Resul
         connection.execute("DELETE FROM duplicate_keys WHERE id = ?1", [number(id)])?;
     }
     batches::write(connection, commit, writer_number)?;
+    records::write(connection, commit)?;
     for event in &commit.events {
         write_event(connection, event)?;
     }

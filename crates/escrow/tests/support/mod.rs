@@ -98,6 +98,12 @@ pub(crate) fn reserve(escrow: &Escrow, serial: &str, seed: &[u8]) -> EntryId {
     escrow.reserve(&Reservation { record: &record, origin: Origin::Given, batch: None }).unwrap()
 }
 
+/// A record to be written, found by its id.
+pub(crate) fn put<'a>(kind: &'a str, id: &'a [u8], expected_version: Option<u64>, body: &'a [u8]) -> Change<'a> {
+    let lookup = std::str::from_utf8(id).ok();
+    Change::Put { kind, id, expected_version, lookup, expires_at: None, body }
+}
+
 /// A line for whichever token comes.
 pub(crate) fn new_line(upn: &str) -> NewLine {
     NewLine {

@@ -1,0 +1,304 @@
+//! Records: what the desk keeps beside the entries, sealed in the same store, so that several desks share it.
+//!
+//! A record has a kind, an id, a version that counts its changes, something it may be found by, a time at which it ends,
+//! and a body. The body is sealed with XChaCha20-Poly1305 under a key of the desk, which binds it to all the rest: whoever
+//! writes to the database can destroy a record or bring back an older state of it, and neither read nor make one.
+//!
+//! The key lies in an entry of its own, which an officer has made and signed: stations cannot give the desk another one.
+//! It is sealed, renewed, backed up and restored as seeds are.
+
+mod key;
+mod seal;
+
+use std::sync::Arc;
+
+use oathburn_oath::UnixTime;
+use zeroize::Zeroizing;
+
+pub(crate) use self::key::find_key;
+pub(crate) use self::seal::RecordKeys;
+use crate::escrow::{Inner, seconds};
+use crate::journal::{Draft, EventDraft};
+use crate::store::{self, RecordRow, View};
+use crate::{EntryId, EscrowError, EventKind, Facts, Opener};
+
+/// For how long after its end a record stays in the store, in seconds: the clocks of two desks differ.
+const SWEEP_AFTER: i64 = 24 * 3600;
+/// The longest body, in bytes.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+/// How often [`Records::update`] begins again when others are faster.
+const TRIES: usize = 100;
+
+/// The records of a desk. Clones share one key.
+#[derive(Clone)]
+pub struct Records {
+    escrow: Arc<Inner>,
+    keys: Arc<RecordKeys>,
+}
+
+/// A record that was read, and whose seal held.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What it is a record of.
+    pub kind: String,
+    /// Which one.
+    pub id: Vec<u8>,
+    /// Grows with every change.
+    pub version: u64,
+    /// From when on it is not there any more.
+    pub expires_at: Option<UnixTime>,
+    /// What it holds.
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+/// A change of one record.
+#[derive(Clone, Copy)]
+pub enum Change<'a> {
+    /// Write it.
+    Put {
+        /// What it is a record of: 1 to 32 lower-case letters, digits and dashes.
+        kind: &'a str,
+        /// Which one: 1 to 64 bytes, which whoever reads the database sees.
+        id: &'a [u8],
+        /// The version it must have; `None` where it must not exist.
+        expected_version: Option<u64>,
+        /// What it is found by; the database shows a keyed digest of it.
+        lookup: Option<&'a str>,
+        /// From when on it is not there any more.
+        expires_at: Option<UnixTime>,
+        /// What it holds.
+        body: &'a [u8],
+    },
+    /// Take it away.
+    Delete {
+        /// What it is a record of.
+        kind: &'a str,
+        /// Which one.
+        id: &'a [u8],
+        /// The version it must have.
+        expected_version: u64,
+    },
+}
+
+/// What becomes of a record that is looked at; see [`Records::update`].
+pub enum Next {
+    /// It stays, or stays away.
+    Keep,
+    /// It is written.
+    Put {
+        /// What it is found by.
+        lookup: Option<String>,
+        /// From when on it is not there any more.
+        expires_at: Option<UnixTime>,
+        /// What it holds.
+        body: Zeroizing<Vec<u8>>,
+    },
+    /// It goes.
+    Delete,
+}
+
+/// What somebody did at the desk: an event of the kind `desk-deed`, signed by the desk's officer.
+#[derive(Clone, Debug, Default)]
+pub struct Deed {
+    /// Who.
+    pub operator: String,
+    /// What, as a word, and to whom or to which. Never a secret, never a code.
+    pub facts: Facts,
+    /// Why.
+    pub reason: Option<String>,
+    /// The entries it concerns.
+    pub entries: Vec<EntryId>,
+}
+
+impl Records {
+    /// The record with this id.
+    pub fn get(&self, kind: &str, id: &[u8]) -> Result<Option<Record>, EscrowError> {
+        let row = store::read(&*self.escrow.store, |view| view.record(kind, id))?;
+        row.filter(|row| self.is_there(row)).map(|row| self.open(&row)).transpose()
+    }
+
+    /// The records that are found by this text, by their ids.
+    pub fn find(&self, kind: &str, lookup: &str) -> Result<Vec<Record>, EscrowError> {
+        let lookup = self.keys.lookup(kind, lookup);
+        let rows = store::read(&*self.escrow.store, |view| view.records_found(kind, &lookup))?;
+        rows.iter().filter(|row| self.is_there(row)).map(|row| self.open(row)).collect()
+    }
+
+    /// Up to `limit` records of a kind with ids after one (all follow an empty one), by their ids. Only at the end there
+    /// are none.
+    pub fn list(&self, kind: &str, after: &[u8], limit: usize) -> Result<Vec<Record>, EscrowError> {
+        let mut found = Vec::new();
+        let mut after = after.to_vec();
+        while found.len() < limit {
+            let rows = store::read(&*self.escrow.store, |view| view.records((kind, &after), Some(kind), limit))?;
+            let Some(last) = rows.last() else { break };
+            after.clone_from(&last.id);
+            for row in rows.iter().filter(|row| self.is_there(row)) {
+                if found.len() < limit {
+                    found.push(self.open(row)?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// An id that is made of a text, under the key: whoever reads the database does not see the text, and of one kind
+    /// there is one record with it.
+    pub fn id_of(&self, kind: &str, text: &str) -> [u8; 32] {
+        self.keys.id(kind, text)
+    }
+
+    /// Makes all changes, or none: [`EscrowError::RecordChanged`] where one of the records has another version. They are
+    /// durable when this returns.
+    pub fn commit(&self, changes: &[Change<'_>]) -> Result<(), EscrowError> {
+        let now = self.escrow.now();
+        changes.iter().try_for_each(Change::check)?;
+        self.escrow.store.commit(&mut |view| {
+            let (records, dropped_records) = self.rows(view, changes, now)?;
+            Ok(store::Commit { records, dropped_records, sweep: Some(now - SWEEP_AFTER), ..store::Commit::default() })
+        })
+    }
+
+    /// The same, together with an event that says who did it: both, or neither.
+    pub fn commit_noted(&self, opener: &Opener, deed: &Deed, changes: &[Change<'_>]) -> Result<(), EscrowError> {
+        changes.iter().try_for_each(Change::check)?;
+        let event = EventDraft {
+            operator: Some(deed.operator.clone()),
+            ..EventDraft::new(EventKind::DeskDeed, deed.facts.clone())
+        };
+        let event = event.because(deed.reason.as_deref()).touching(deed.entries.iter().copied());
+        self.escrow.steadily(|trust| {
+            self.escrow.known(&opener.officer)?;
+            self.escrow.commit(trust, opener.officer.keys(), &mut |view| {
+                let now = self.escrow.now();
+                let (records, dropped_records) = self.rows(view, changes, now)?;
+                let events = vec![event.clone()];
+                Ok(Draft { records, dropped_records, sweep: Some(now - SWEEP_AFTER), events, ..Draft::default() })
+            })
+        })
+    }
+
+    /// Shows a record to `next` and does what it says; once more when somebody else changed the record meanwhile. What
+    /// comes out of the last call is returned.
+    pub fn update<T, E: From<EscrowError>>(
+        &self,
+        kind: &str,
+        id: &[u8],
+        mut next: impl FnMut(Option<&Record>) -> Result<(Next, T), E>,
+    ) -> Result<T, E> {
+        let mut tries = 0;
+        loop {
+            let record = self.get(kind, id)?;
+            let version = record.as_ref().map(|record| record.version);
+            let (next, result) = next(record.as_ref())?;
+            let changed = match (&next, version) {
+                (Next::Keep, _) | (Next::Delete, None) => return Ok(result),
+                (Next::Delete, Some(expected_version)) => self.commit(&[Change::Delete { kind, id, expected_version }]),
+                (Next::Put { lookup, expires_at, body }, expected_version) => self.commit(&[Change::Put {
+                    kind,
+                    id,
+                    expected_version,
+                    lookup: lookup.as_deref(),
+                    expires_at: *expires_at,
+                    body,
+                }]),
+            };
+            tries += 1;
+            match changed {
+                Err(EscrowError::RecordChanged { .. }) if tries < TRIES => {}
+                other => return other.map(|()| result).map_err(E::from),
+            }
+        }
+    }
+
+    /// Compares the versions, and seals.
+    #[allow(clippy::type_complexity, reason = "what is written, and what goes")]
+    fn rows(
+        &self,
+        view: &dyn View,
+        changes: &[Change<'_>],
+        now: i64,
+    ) -> Result<(Vec<RecordRow>, Vec<(String, Vec<u8>)>), EscrowError> {
+        let (mut written, mut dropped) = (Vec::new(), Vec::new());
+        for change in changes {
+            let (kind, id, expected) = change.target();
+            let found = view.record(kind, id)?;
+            let live = found.as_ref().filter(|row| row.expires_at.is_none_or(|end| now < end));
+            if live.map(|row| row.version.cast_unsigned()) != expected {
+                return Err(EscrowError::RecordChanged { kind: kind.into() });
+            }
+            match change {
+                Change::Delete { .. } => dropped.push((kind.to_owned(), id.to_vec())),
+                Change::Put { lookup, expires_at, body, .. } => {
+                    let version = match &found {
+                        Some(row) => row.version.saturating_add(1),
+                        None => first_version()?,
+                    };
+                    let lookup = lookup.map(|text| self.keys.lookup(kind, text).to_vec());
+                    let expires_at = expires_at.map(|time| seconds(time.seconds()));
+                    written.push(self.keys.seal((kind, id), version, lookup, expires_at, body)?);
+                }
+            }
+        }
+        Ok((written, dropped))
+    }
+
+    fn is_there(&self, row: &RecordRow) -> bool {
+        row.expires_at.is_none_or(|end| self.escrow.now() < end)
+    }
+
+    fn open(&self, row: &RecordRow) -> Result<Record, EscrowError> {
+        let broken =
+            || EscrowError::RecordBroken { kind: row.kind.clone(), id: data_encoding::HEXLOWER.encode(&row.id) };
+        let body = self.keys.open(row).ok_or_else(broken)?;
+        Ok(Record {
+            kind: row.kind.clone(),
+            id: row.id.clone(),
+            version: row.version.cast_unsigned(),
+            expires_at: row.expires_at.map(|time| UnixTime::new(time.try_into().unwrap_or(0))),
+            body,
+        })
+    }
+}
+
+impl Change<'_> {
+    fn target(&self) -> (&str, &[u8], Option<u64>) {
+        match self {
+            Self::Put { kind, id, expected_version, .. } => (kind, id, *expected_version),
+            Self::Delete { kind, id, expected_version } => (kind, id, Some(*expected_version)),
+        }
+    }
+
+    fn check(&self) -> Result<(), EscrowError> {
+        let refused = |what: &str| Err(EscrowError::FactRefused { what: what.into() });
+        let (kind, id, _) = self.target();
+        let plain = kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        match self {
+            _ if kind.is_empty() || kind.len() > 32 || !plain => refused("the kind of a record"),
+            _ if id.is_empty() || id.len() > 64 => refused("the id of a record"),
+            Self::Put { body, .. } if body.len() > MAX_BODY => refused("what is to be kept at the desk"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Where a record's versions begin: somewhere, so that one that was deleted and made anew is not taken for the old one.
+fn first_version() -> Result<i64, EscrowError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes[3..]).map_err(|_| EscrowError::Random)?;
+    Ok(i64::from_be_bytes(bytes) + 1)
+}
+
+/// Says which records, never the key.
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Records").finish_non_exhaustive()
+    }
+}
+
+/// Says which record, never what it holds.
+impl std::fmt::Debug for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Record").field("kind", &self.kind).field("version", &self.version).finish_non_exhaustive()
+    }
+}
