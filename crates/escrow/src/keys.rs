@@ -284,7 +284,16 @@ impl StationKey {
         Self::load(path)
     }
 
-    fn load(path: &Path) -> Result<Self, EscrowError> {
+    /// Makes keys in a new file; never overwrites.
+    pub(crate) fn generate(path: &Path) -> Result<Self, EscrowError> {
+        let keys = KeyPair::generate()?;
+        let text = keys.to_text(Role::Station).expect("what was generated is no SSH key");
+        keyfile::create(path, text.as_bytes())?;
+        Ok(Self(keys))
+    }
+
+    /// Reads the station's keys. A file that others may read or write is refused.
+    pub fn load(path: &Path) -> Result<Self, EscrowError> {
         let bytes = keyfile::read(path)?;
         let text = std::str::from_utf8(&bytes).map_err(|_| foreign(Role::Station, path))?;
         KeyPair::from_text(text, Role::Station).map(Self).ok_or_else(|| foreign(Role::Station, path))
