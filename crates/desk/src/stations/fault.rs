@@ -148,7 +148,7 @@ impl Remedy for StationsFault {
             }
             Self::MacNumber => "format the column as text, then take the MAC ID from its source again",
             Self::MacZero | Self::MacBroadcast | Self::MacGroup => {
-                "read the MAC ID at the machine: `oathburn station status` shows it"
+                "read the MAC ID at the machine: `ip link` shows it beside `link/ether`"
             }
             Self::MacTwice { .. } => "find out which location is right, and remove the other row",
             Self::MacRegistered => "remove the row, or change the location of the station at the desk",
