@@ -6,6 +6,7 @@ mod assign;
 mod backup;
 mod check;
 mod compact;
+mod copy;
 mod entries;
 pub(crate) mod filters;
 mod init;
@@ -42,6 +43,7 @@ pub(crate) enum Escrow {
     Restore(restore::Restore),
     Accept(restore::Accept),
     Compact(compact::Compact),
+    Copy(copy::Copy),
     #[command(subcommand)]
     Officers(officers::Officers),
     #[command(subcommand)]
@@ -68,6 +70,7 @@ impl Escrow {
             Self::Retire(command) => command.run(context),
             Self::Check(command) => command.run(context),
             Self::Compact(command) => command.run(context),
+            Self::Copy(command) => command.run(context),
             Self::Officers(command) => command.run(context),
             Self::Stations(command) => command.run(context),
             Self::Audit(command) => command.run(context),

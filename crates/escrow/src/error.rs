@@ -260,6 +260,30 @@ pub enum EscrowError {
         /// Why.
         problem: String,
     },
+    /// A store with something wrong in it is not copied: the copy could not be proved to be right.
+    #[error("{store} is not as it was signed and was not copied, {problems} problems, the first: {first}")]
+    CopyUnsound {
+        /// The store.
+        store: String,
+        /// How many problems.
+        problems: usize,
+        /// The first of them.
+        first: String,
+    },
+    /// The new store does not give back what was written into it.
+    #[error("the copy is not the same: table {table}, row {row}; nothing was kept of it")]
+    CopyDiffers {
+        /// The table.
+        table: String,
+        /// The row.
+        row: String,
+    },
+    /// Somebody goes on working with a store that is copied.
+    #[error("somebody wrote to {store} while it was copied; nothing was kept of the copy")]
+    CopyOvertaken {
+        /// The store.
+        store: String,
+    },
     /// A backup that was made for other officers.
     #[error("the backup {} is not for this officer", path.display())]
     BackupForOthers {

@@ -159,12 +159,7 @@ impl Escrow {
     /// What tells this escrow from every other: a digest of its id and of the roster it was founded with, from which
     /// all others follow by signatures.
     pub fn fingerprint(&self) -> String {
-        let trust = self.inner.trust();
-        let first = trust.rosters().first().map(|roster| roster.hash).unwrap_or_default();
-        let digest =
-            Canon::new("oathburn escrow fingerprint 1").bytes(trust.escrow().as_bytes()).bytes(&first).digest();
-        let groups: Vec<_> = digest[..16].chunks(2).map(|pair| HEXLOWER.encode(pair)).collect();
-        groups.join("-")
+        fingerprint(&self.inner.trust())
     }
 
     /// The roster in force.
@@ -380,6 +375,14 @@ impl Inner {
     }
 }
 
+/// See [`Escrow::fingerprint`].
+pub(crate) fn fingerprint(trust: &Trust) -> String {
+    let first = trust.rosters().first().map(|roster| roster.hash).unwrap_or_default();
+    let digest = Canon::new("oathburn escrow fingerprint 1").bytes(trust.escrow().as_bytes()).bytes(&first).digest();
+    let groups: Vec<_> = digest[..16].chunks(2).map(|pair| HEXLOWER.encode(pair)).collect();
+    groups.join("-")
+}
+
 /// The event that goes with a version of the roster.
 pub(crate) fn roster_signed(roster: &Roster) -> EventDraft {
     let facts = Facts::new().with("version", seconds(roster.version)).with("hash", HEXLOWER.encode(&roster.hash));
@@ -398,7 +401,12 @@ fn verified(view: &dyn View, trust: &Trust, rows: Vec<EntryRow>) -> Result<Vec<E
 /// Reads the rosters of a store and moves the pin on. What was read before another process moved the pin is read again:
 /// only a store that then is still behind the pin went back. So did one that lacks an event that was seen: events are
 /// seen only when they are in the store, so what was seen is asked for first.
-fn follow(store: &dyn EscrowStore, url: &StoreUrl, pins: &Pins, known: Option<EscrowId>) -> Result<Trust, EscrowError> {
+pub(crate) fn follow(
+    store: &dyn EscrowStore,
+    url: &StoreUrl,
+    pins: &Pins,
+    known: Option<EscrowId>,
+) -> Result<Trust, EscrowError> {
     let mut tries = 0;
     loop {
         let pinned = known.map_or_else(|| pins.escrow(url), |id| Ok(Some(id)))?;

@@ -21,7 +21,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use self::fault::Fault;
 pub(crate) use self::image::Arriving;
 use self::view::SqliteView;
-use crate::store::{Commit, EscrowStore, HolderRow, LeaseWanted, Leased, View};
+use crate::store::{Commit, EscrowStore, Filling, HolderRow, LeaseWanted, Leased, View};
 use crate::{EscrowError, keyfile};
 
 /// `oath`: how SQLite files of ours are marked (PRAGMA `application_id`).
@@ -86,6 +86,17 @@ impl SqliteStore {
         first: impl FnOnce(&dyn View) -> Result<Commit, EscrowError>,
         publish: impl FnOnce() -> Result<(), EscrowError>,
     ) -> Result<(), EscrowError> {
+        let mut first = Some(first);
+        let mut first = |view: &dyn View| first.take().map_or_else(|| Ok(Commit::default()), |first| first(view));
+        Self::make(path, |store| store.commit(&mut first), publish)
+    }
+
+    /// Makes a store that somebody else fills.
+    pub(crate) fn make(
+        path: &Path,
+        fill: impl FnOnce(&Self) -> Result<(), EscrowError>,
+        publish: impl FnOnce() -> Result<(), EscrowError>,
+    ) -> Result<(), EscrowError> {
         let fault = Fault::at(path);
         if fs::symlink_metadata(path).is_ok() {
             return Err(EscrowError::StoreExists { store: fault.store() });
@@ -103,8 +114,7 @@ impl SqliteStore {
             .map_err(|error| fault.of(error))?;
         migrate(&mut connection, &fault)?;
         let store = Self { connection: Mutex::new(connection), fault: fault.clone() };
-        let mut first = Some(first);
-        store.commit(&mut |view| first.take().map_or_else(|| Ok(Commit::default()), |first| first(view)))?;
+        fill(&store)?;
         drop(store);
         File::open(&beside.0).and_then(|file| file.sync_all()).map_err(|error| fault.of_folder(&error))?;
         publish()?;
@@ -208,6 +218,15 @@ impl EscrowStore for SqliteStore {
         transaction.commit().map_err(|error| self.fault.of(error))
     }
 
+    fn fill(&self, job: &mut dyn FnMut(&dyn Filling) -> Result<(), EscrowError>) -> Result<(), EscrowError> {
+        let mut connection = self.connection();
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| self.fault.of(error))?;
+        job(&SqliteView { connection: &transaction, fault: &self.fault })?;
+        transaction.commit().map_err(|error| self.fault.of(error))
+    }
+
     fn holders(&self, batch: &[u8]) -> Result<Vec<HolderRow>, EscrowError> {
         batches::holders(&self.connection(), batch).map_err(|error| self.fault.of(error))
     }
@@ -218,6 +237,16 @@ impl EscrowStore for SqliteStore {
 
     fn release(&self, batch: &[u8], line: i64, holder: &HolderRow) -> Result<(), EscrowError> {
         batches::release(&mut self.connection(), batch, line, holder).map_err(|error| self.fault.of(error))
+    }
+}
+
+impl Filling for SqliteView<'_> {
+    fn write(&self, rows: &Commit) -> Result<(), EscrowError> {
+        write::write(self.connection, rows).map_err(|error| self.fault.of(error))
+    }
+
+    fn view(&self) -> &dyn View {
+        self
     }
 }
 

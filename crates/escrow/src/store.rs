@@ -8,7 +8,8 @@ use data_encoding::HEXLOWER;
 use crate::annotation::AnnotationRow;
 use crate::canon::Canon;
 use crate::seal::SealRow;
-use crate::{EntryId, EscrowError, EscrowId, EventFilter, Filter, LineCounts, SessionId, Stats, WriterId};
+use crate::sqlite::SqliteStore;
+use crate::{EntryId, EscrowError, EscrowId, EventFilter, Filter, LineCounts, SessionId, Stats, StoreUrl, WriterId};
 
 /// A store. Each call is one whole transaction.
 pub(crate) trait EscrowStore: Send + Sync {
@@ -19,6 +20,10 @@ pub(crate) trait EscrowStore: Send + Sync {
     /// this returns. The job may run more than once.
     fn commit(&self, job: &mut dyn FnMut(&dyn View) -> Result<Commit, EscrowError>) -> Result<(), EscrowError>;
 
+    /// Lets `job` write what it likes into a store that has just been made, in one transaction: all of it is durable when
+    /// this returns, or nothing of it is there. The job runs once.
+    fn fill(&self, job: &mut dyn FnMut(&dyn Filling) -> Result<(), EscrowError>) -> Result<(), EscrowError>;
+
     /// Who holds leases on lines of a batch.
     fn holders(&self, batch: &[u8]) -> Result<Vec<HolderRow>, EscrowError>;
 
@@ -28,6 +33,22 @@ pub(crate) trait EscrowStore: Send + Sync {
 
     /// Drops a lease, if it is this holder's.
     fn release(&self, batch: &[u8], line: i64, holder: &HolderRow) -> Result<(), EscrowError>;
+}
+
+/// A store that is being filled.
+pub(crate) trait Filling {
+    /// Writes rows; parents before children, also from call to call.
+    fn write(&self, rows: &Commit) -> Result<(), EscrowError>;
+
+    /// What was written so far.
+    fn view(&self) -> &dyn View;
+}
+
+/// Opens a store and brings it to the newest format.
+pub(crate) fn open(url: &StoreUrl) -> Result<Box<dyn EscrowStore>, EscrowError> {
+    match url {
+        StoreUrl::Sqlite(path) => Ok(Box::new(SqliteStore::open(path)?)),
+    }
 }
 
 /// [`EscrowStore::read`] with a result.
@@ -340,7 +361,7 @@ pub(crate) struct TouchEvent {
 }
 
 /// What one transaction writes.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Commit {
     pub(crate) header: Option<HeaderRow>,
     pub(crate) rosters: Vec<RosterRow>,

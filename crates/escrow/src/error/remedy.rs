@@ -45,6 +45,9 @@ impl Remedy for EscrowError {
             Self::BackupUnreadable { .. } => "backup-unreadable",
             Self::BackupForOthers { .. } => "backup-for-others",
             Self::BackupUnsound { .. } => "backup-unsound",
+            Self::CopyUnsound { .. } => "copy-unsound",
+            Self::CopyDiffers { .. } => "copy-differs",
+            Self::CopyOvertaken { .. } => "copy-overtaken",
             Self::PinUnreadable { .. } => "pin-unreadable",
             Self::PinIo { .. } => "pin-io",
             Self::MessageKeyNeeded { .. } => "age-key-needed",
@@ -134,6 +137,9 @@ impl Remedy for EscrowError {
             Self::BackupExists { .. } => "give the name of a new file",
             Self::BackupUnreadable { .. } => "use another copy of the backup, or an older one",
             Self::BackupForOthers { .. } => "give the file of an officer it was made for with --identity",
+            Self::CopyUnsound { .. } => "`oathburn escrow check` names what is wrong; restore a backup, and copy that",
+            Self::CopyDiffers { .. } => "check the disk of the new store, and copy again to another place",
+            Self::CopyOvertaken { .. } => "end the work of all stations with it, and copy again",
             Self::BackupUnsound { .. } => "use an older backup; keep this one for whoever finds out what happened",
             Self::PinUnreadable { .. } => {
                 "ask an officer which escrow belongs here; remove the pin only if the store is trusted"

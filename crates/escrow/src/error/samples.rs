@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::{BatchId, EntryId, EntryState, EscrowError, EscrowId, Role};
 
 oathburn_oath::variants! {
-    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder StoreOlder CheckpointUnreadable CheckpointForged BackupIo BackupExists BackupUnreadable BackupForOthers BackupUnsound PinUnreadable PinIo MessageKeyNeeded MessageNotOpened StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous AccessKey DeskEntry RecordChanged RecordBroken RecordsKeyless BatchUnknown BatchAmbiguous BatchEnded LineTaken WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady SshKeyUnsupported AgentIo AgentFolder AgentGone
+    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder StoreOlder CheckpointUnreadable CheckpointForged BackupIo BackupExists BackupUnreadable BackupForOthers BackupUnsound CopyUnsound CopyDiffers CopyOvertaken PinUnreadable PinIo MessageKeyNeeded MessageNotOpened StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous AccessKey DeskEntry RecordChanged RecordBroken RecordsKeyless BatchUnknown BatchAmbiguous BatchEnded LineTaken WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady SshKeyUnsupported AgentIo AgentFolder AgentGone
 }
 
 impl EscrowError {
@@ -58,6 +58,13 @@ impl EscrowError {
             Self::BackupExists { path: backup() },
             Self::BackupUnreadable { path: backup(), problem: "it is no age file".into() },
             Self::BackupForOthers { path: backup() },
+            Self::CopyUnsound {
+                store: "/srv/escrow.db".into(),
+                problems: 2,
+                first: "entries 0190: the entry was deleted".into(),
+            },
+            Self::CopyDiffers { table: "entries".into(), row: "0190".into() },
+            Self::CopyOvertaken { store: "/srv/escrow.db".into() },
             Self::BackupUnsound { path: backup(), problems: 2, first: "entries 0190: the entry was deleted".into() },
             Self::PinUnreadable { path: path.clone(), problem: "it is empty".into() },
             Self::PinIo { action: "read", path, source: source() },

@@ -162,13 +162,23 @@ impl Pins {
     /// Remembers what this process wrote: the ends of its chains, and the tokens.
     pub(crate) fn remember(&self, url: &StoreUrl, escrow: EscrowId, written: &Written) -> Result<(), EscrowError> {
         self.advance(url, escrow, &written.heads)?;
-        if written.tokens.is_empty() {
+        self.remember_tokens(url, &written.tokens)
+    }
+
+    /// Believes of a copy of a store what was seen of the store.
+    pub(crate) fn carry(&self, from: &StoreUrl, to: &StoreUrl, escrow: EscrowId) -> Result<(), EscrowError> {
+        self.advance(to, escrow, &self.heads(from, escrow)?)?;
+        self.remember_tokens(to, &self.tokens_after(from, &Heads::default())?)
+    }
+
+    fn remember_tokens(&self, url: &StoreUrl, tokens: &[SealedToken]) -> Result<(), EscrowError> {
+        if tokens.is_empty() {
             return Ok(());
         }
         let _lock = self.lock()?;
         let path = self.beside_pin(&places(url).real, "tokens");
         let mut lines = String::new();
-        for token in &written.tokens {
+        for token in tokens {
             lines.push_str(&serde_json::to_string(token).expect("texts and numbers are JSON"));
             lines.push('\n');
         }
