@@ -110,7 +110,7 @@ impl Bench {
     pub(crate) fn take_out(&self, serial: &SerialNumber) -> Result<Device, EmulatorError> {
         for mut reader in self.readers() {
             let swapped_out = reader.take_swapped_out();
-            let removed = reader.take_removed(serial);
+            let removed = reader.take_removed(serial)?;
             drop(reader);
             self.put_away(swapped_out.into_iter().chain(removed).collect());
         }

@@ -145,16 +145,16 @@ impl Reader {
     }
 
     /// Takes the token that lay there last, if it is this one and lies there no more. Its log goes with it.
-    pub(super) fn take_removed(&mut self, serial: &SerialNumber) -> Option<Device> {
-        if self.is_inserted() {
-            return None;
+    pub(super) fn take_removed(&mut self, serial: &SerialNumber) -> Result<Option<Device>, EmulatorError> {
+        let is_it = self.card.as_ref().is_some_and(|card| lock(card).card().serial() == Some(serial));
+        if !is_it || self.is_inserted() {
+            return Ok(None);
         }
-        let is_it = |card: &mut SharedCard| lock(card).card().serial() == Some(serial);
-        let card = self.card.take_if(is_it)?;
-        self.drop_card();
+        // One that was torn away may be back before the service has noticed that it went.
+        self.remove()?;
         // The insertion's thread has ended and the antenna is empty, so nobody else holds the card.
-        let card = Arc::into_inner(card)?.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Some(card.into_card())
+        let card = self.card.take().and_then(Arc::into_inner);
+        Ok(card.map(|card| card.into_inner().unwrap_or_else(PoisonError::into_inner).into_card()))
     }
 
     fn connect(&mut self) -> Result<(), EmulatorError> {
