@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -293,4 +294,62 @@ fn who_made_a_token_is_kept_and_exported() {
     let makers: Vec<_> = written.lines().skip(1).map(|line| line.split(',').nth(4).unwrap()).collect();
     // Its own, its own before its family's, its family's before that of the command line.
     assert_eq!(makers, ["Feitian", "ACME", "Token2"]);
+}
+
+#[test]
+fn a_signature_is_not_believed_and_another_program_verifies_it() {
+    let desk = desk();
+    let signed = fixture("pskc/good-signed.xml");
+    let run = import(&desk, &["--keep-going", "--dry-run", &signed]);
+    assert_eq!(run.json()["signature"], "unverified");
+    assert!(run.stderr.contains("the signature is not verified here"), "{run:?}");
+    assert!(import(&desk, &["--keep-going", "--dry-run", &fixture("pskc/good-plain.xml")]).json()["signature"].is_null());
+    // The program that we name does it, and sees what was changed.
+    let certificate = format!("{}/fixtures/certificates/pskc-signer.pem", env!("CARGO_MANIFEST_DIR"));
+    let changed = write(&desk, "changed.xml", &fs::read_to_string(&signed).unwrap().replace("MTIz", "MTI0"));
+    for (file, verified) in [(&signed, true), (&changed, false)] {
+        match Command::new("pskctool").args(["--verify", "--verify-crt", &certificate, file]).output() {
+            Ok(output) => assert_eq!(String::from_utf8_lossy(&output.stdout).contains("OK"), verified, "{output:?}"),
+            Err(error) => assert!(std::env::var_os("CI").is_none(), "pskctool: {error}"),
+        }
+    }
+}
+
+/// The moments are taken from how far the store's log has grown, in another order each time.
+#[test]
+fn an_import_that_is_killed_leaves_nothing_half() {
+    const ROWS: usize = 6000;
+    let desk = desk();
+    let rows: String = (1..=ROWS).map(|number| row(&format!("25{number:011}"), number)).collect();
+    let file = write(&desk, "tokens.csv", &(HEADER.to_owned() + &rows));
+    let seed = std::env::var("OATHBURN_CHANCE").ok().and_then(|text| text.parse().ok()).unwrap_or(1_u64);
+    println!("OATHBURN_CHANCE={seed}");
+    let (mut before, mut killed) = (0, 0);
+    for round in 0..6 {
+        // Steele, Lea and Flood's way of mixing.
+        let mixed = (seed + round).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let target = (mixed ^ mixed >> 31) % 4_000_000;
+        let import = desk.spawn(&["import", "--json", &file]);
+        let log = desk.folder().join("escrow.db-wal");
+        let process = format!("/proc/{}/stat", import.id());
+        let is_over = || fs::read_to_string(&process).is_ok_and(|stat| stat.contains(") Z "));
+        let has_come_far = || fs::metadata(&log).is_ok_and(|log| log.len() > target);
+        while !has_come_far() && !is_over() {
+            std::thread::yield_now();
+        }
+        killed += usize::from(!is_over());
+        import.kill();
+        let now = entries(&desk);
+        assert!(before <= now && now <= ROWS, "{before}, then {now}");
+        assert_eq!(desk.json(&["escrow", "check"])["ok"], true, "after {now} rows");
+        before = now;
+    }
+    assert!(killed > 0, "nothing was killed");
+    let json = import(&desk, &[&file]).expect(0).json();
+    assert_eq!(counts(&json), ((ROWS - before) as u64, before as u64, 0));
+    let list = desk.json(&["escrow", "list"]);
+    let serials: BTreeSet<_> = list.as_array().unwrap().iter().map(|entry| entry["serial"].as_str().unwrap()).collect();
+    assert_eq!((serials.len(), entries(&desk)), (ROWS, ROWS));
+    assert_eq!(counts(&import(&desk, &[&file]).expect(0).json()), (0, ROWS as u64, 0));
+    assert_eq!(desk.json(&["escrow", "check"])["ok"], true);
 }

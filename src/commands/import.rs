@@ -112,6 +112,8 @@ struct Tally {
     imported: u64,
     skipped: u64,
     problems: Problems,
+    /// Whether the file carries a signature, which is not verified here.
+    signed: bool,
 }
 
 impl Import {
@@ -234,14 +236,19 @@ fn look(
         return Err(failure);
     }
     flush(&mut chunk, judge, &mut problems)?;
+    let signed = read.as_ref().is_ok_and(|remarks| remarks.signature_unverified);
     if let Err(error) = read {
         problems.add_of_file(error.into());
+    }
+    if signed {
+        context.talk.warn("the file is signed, and the signature is not verified here");
+        context.talk.say("  verify it with the maker's certificate first: `pskctool --verify --verify-crt CERTIFICATE FILE`");
     }
     // What can be said of rows together only when all were seen.
     let (wrong, repeated) = judge.finish(&mut problems);
     let new = u64::saturating_sub(new, wrong + repeated);
     problems.sort();
-    Ok(Tally { imported: new, skipped: there + repeated, problems })
+    Ok(Tally { imported: new, skipped: there + repeated, problems, signed })
 }
 
 fn to_json(format: &dyn Format, tally: &Tally, dry_run: bool) -> Value {
@@ -250,6 +257,7 @@ fn to_json(format: &dyn Format, tally: &Tally, dry_run: bool) -> Value {
         "imported": if dry_run { 0 } else { tally.imported },
         "new": tally.imported,
         "skipped": tally.skipped,
+        "signature": tally.signed.then_some("unverified"),
         "problems": tally.problems.to_json(),
     })
 }

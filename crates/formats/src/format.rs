@@ -319,7 +319,15 @@ pub trait ReadFormat: Sync {
         input: &mut dyn BufRead,
         options: &ReadOptions,
         sink: &mut dyn FnMut(Row) -> ControlFlow<()>,
-    ) -> Result<(), FormatError>;
+    ) -> Result<Remarks, FormatError>;
+}
+
+/// What there is to know of a file that was read, beside its rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Remarks {
+    /// It carries a signature, at which nobody has looked.
+    pub signature_unverified: bool,
 }
 
 /// What a writer may need to know beside the tokens.

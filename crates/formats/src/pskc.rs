@@ -3,7 +3,7 @@
 //! Reading takes what is in circulation: any prefix and case, drafts, both namespaces of PBKDF2's parameters, integers
 //! in Base64. What protects a seed is taken strictly: a value in CBC without a MAC, or with a wrong one, is refused
 //! unless the caller says otherwise; a policy we do not follow forbids the key; other document types, entities and
-//! endless elements are refused. XML signatures are not verified.
+//! endless elements are refused. XML signatures are not verified, which [`Remarks`](crate::Remarks) says.
 //!
 //! Writing keeps to what every reader at hand takes: AES-128-CBC with HMAC-SHA-1 over each value, under a key that both
 //! sides know or one from a password (PBKDF2 with HMAC-SHA-1), or nothing at all.

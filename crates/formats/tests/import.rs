@@ -103,7 +103,8 @@ fn read_into(read: &mut Read, folder: &str, name: &str, bytes: &[u8]) -> Result<
             Err(Problem { column, error }) => read.problems.push((Some(line), column, error)),
         }
         ControlFlow::Continue(())
-    })
+    })?;
+    Ok(())
 }
 
 /// The parameters for one code, and the code at second 59 or of the counter.

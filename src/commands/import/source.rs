@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use oathburn_escrow::{SecretString, open_message};
-use oathburn_formats::{Format, FormatError, MAX_IMAGE_LEN, ReadOptions, Row, Wrapping, read_uris, wrapping};
+use oathburn_formats::{Format, FormatError, MAX_IMAGE_LEN, ReadOptions, Remarks, Row, Wrapping, read_uris, wrapping};
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
@@ -159,7 +159,7 @@ impl Source {
         options: &mut ReadOptions,
         context: &Context,
         sink: &mut dyn FnMut(Row) -> ControlFlow<()>,
-    ) -> Result<Result<(), FormatError>, Failure> {
+    ) -> Result<Result<Remarks, FormatError>, Failure> {
         let reader = format.reader().expect("the format was chosen for its reader");
         let read = reader.read(&mut *self.reader()?, options, sink);
         if read != Err(FormatError::PasswordNeeded) || !context.talk.can_ask() {

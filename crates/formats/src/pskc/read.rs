@@ -11,10 +11,15 @@ use super::tree::{self, Element};
 use crate::import::Sink;
 use crate::import::draft;
 use crate::import::text::Text;
-use crate::{FormatError, KeyPackage, Problem, ReadOptions, Row};
+use crate::{FormatError, KeyPackage, Problem, ReadOptions, Remarks, Row};
 
 /// Reads a container, key by key.
-pub(crate) fn read(text: Text<'_>, options: &ReadOptions, sink: Sink<'_>) -> Result<(), FormatError> {
+pub(crate) fn read(
+    text: Text<'_>,
+    options: &ReadOptions,
+    sink: Sink<'_>,
+    remarks: &mut Remarks,
+) -> Result<(), FormatError> {
     let mut protection = Protection::new(options);
     tree::parts(text, &mut |part| {
         match part.name.as_str() {
@@ -22,7 +27,8 @@ pub(crate) fn read(text: Text<'_>, options: &ReadOptions, sink: Sink<'_>) -> Res
             "encryptionkey" | "encryptionmethod" => protection.encryption_key(&part)?,
             "macmethod" | "digestmethod" => protection.mac_method(part)?,
             "keypackage" | "device" => return package(&part, &mut protection, sink),
-            // Signatures are not verified; what else there is says nothing of tokens.
+            "signature" if protection.began() => remarks.signature_unverified = true,
+            // What else there is says nothing of tokens.
             _ if protection.began() => {}
             _ => return Err(FormatError::XmlRoot { expected: "KeyContainer" }),
         }

@@ -57,6 +57,18 @@ fn said(package: &KeyPackage) -> impl PartialEq + std::fmt::Debug + use<> {
 const SHA1_SEED: &[u8] = b"12345678901234567890";
 
 #[test]
+fn a_signature_that_nobody_verified_is_told() {
+    for (name, signed) in [("good-signed.xml", true), ("good-plain.xml", false)] {
+        let text = fixture(name);
+        let reader = Pskc.reader().unwrap();
+        let remarks = reader.read(&mut text.as_bytes(), &options(None), &mut |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(remarks.signature_unverified, signed, "{name}");
+    }
+    let alone = "<Signature xmlns='http://www.w3.org/2000/09/xmldsig#'/>";
+    assert_eq!(problem(alone, None).1, FormatError::XmlRoot { expected: "KeyContainer" });
+}
+
+#[test]
 fn plain_containers_are_read_whole() {
     for name in ["good-plain.xml", "good-suite-sha256.xml", "good-signed.xml"] {
         let packages = read(&fixture(name), None).unwrap();
