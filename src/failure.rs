@@ -169,6 +169,7 @@ impl From<StationError> for Failure {
             | StationError::DoneInBatch { .. }
             | StationError::OtherBatch { .. }
             | StationError::NoLine { .. }
+            | StationError::OtherFamily { .. }
             | StationError::LineBusy { .. }
             | StationError::LineEnded { .. }
             | StationError::SetAside { .. } => Exit::Refused,

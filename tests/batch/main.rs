@@ -6,6 +6,7 @@
 mod support;
 
 mod crashes;
+mod families;
 mod hands;
 mod lists;
 mod refusals;

@@ -11,10 +11,10 @@ mod token;
 use std::collections::HashMap;
 
 use oathburn_escrow::{EntryId, Facts, LineCounts};
-use oathburn_oath::{Remedy, Seed, SerialNumber};
-use oathburn_token::{DisplayTimeout, Transport};
+use oathburn_oath::{Algorithm, FamilyId, Remedy, Seed, SerialNumber};
+use oathburn_token::{DisplayTimeout, FAMILIES, Slots, TokenFamily, Transport};
 
-pub use self::plan::{PlanProblem, check_lines};
+pub use self::plan::PlanProblem;
 pub use self::run::{BatchEnd, BatchRun};
 use crate::{Event, Identified, StationError};
 
@@ -55,8 +55,11 @@ pub enum TroubleKind {
 }
 
 /// What a batch's burns have in common. It is kept with the batch, so that whoever resumes it goes on in the same way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchOptions {
+    /// The family whose tokens are burned; `None` for every one with a single slot. Who has a security key of their own
+    /// lying about does not want it to get somebody's line.
+    pub family: Option<FamilyId>,
     /// Replace seeds that are in use.
     pub replace: bool,
     /// Compare the displayed code after each burn.
@@ -71,7 +74,7 @@ pub struct BatchOptions {
 
 impl BatchOptions {
     /// As the escrow keeps them.
-    pub fn to_facts(self) -> Facts {
+    pub fn to_facts(&self) -> Facts {
         let seed_len = self.seed_len.and_then(|len| i64::try_from(len).ok());
         Facts::new()
             .with("replace", i64::from(self.replace))
@@ -79,6 +82,7 @@ impl BatchOptions {
             .with("unlisted_model", i64::from(self.unlisted_model))
             .with("display_timeout", i64::from(self.display_timeout.seconds()))
             .with_some("seed_len", seed_len)
+            .with_some("family", self.family.as_ref().map(FamilyId::as_str))
     }
 
     /// As the escrow kept them; what is not said allows nothing.
@@ -86,6 +90,7 @@ impl BatchOptions {
         let flag = |name| facts.number(name) == Some(1);
         let display_timeout = facts.number("display_timeout").and_then(|seconds| u32::try_from(seconds).ok());
         Self {
+            family: facts.text("family").and_then(|family| FamilyId::new(family).ok()),
             replace: flag("replace"),
             verify: flag("verify"),
             unlisted_model: flag("unlisted_model"),
@@ -93,6 +98,19 @@ impl BatchOptions {
             display_timeout: display_timeout.and_then(DisplayTimeout::from_seconds).unwrap_or_default(),
         }
     }
+
+    /// The families whose tokens are burned.
+    pub(crate) fn families(&self) -> impl Iterator<Item = &'static dyn TokenFamily> {
+        FAMILIES.iter().copied().filter(|family| match &self.family {
+            Some(wanted) => family.id() == *wanted,
+            None => family.capabilities().slots == Slots::Single,
+        })
+    }
+}
+
+/// How long a seed is unless somebody says it.
+fn usual_len(algorithm: Algorithm) -> usize {
+    if algorithm == Algorithm::Sha1 { 20 } else { 32 }
 }
 
 /// Prescribed seeds that are at hand, by the numbers of their lines. Those that are not are opened by an officer.
@@ -213,6 +231,7 @@ mod tests {
     #[test]
     fn options_survive_their_facts() {
         let options = BatchOptions {
+            family: Some(FamilyId::new("molto2").unwrap()),
             replace: true,
             verify: false,
             unlisted_model: true,
@@ -222,5 +241,7 @@ mod tests {
         assert_eq!(BatchOptions::from_facts(&options.to_facts()), options);
         let nothing = BatchOptions::from_facts(&Facts::new());
         assert!(!nothing.replace && !nothing.unlisted_model && nothing.seed_len.is_none());
+        let ids = |options: BatchOptions| options.families().map(|family| family.id().to_string()).collect::<Vec<_>>();
+        assert_eq!((ids(options), ids(nothing)), (vec!["molto2".into()], vec!["token2-single".into()]));
     }
 }

@@ -247,7 +247,9 @@ impl Station<'_> {
             return Err(TokenError::OtherTimeNotPermitted.into());
         }
         let other_time = order.other_time.map(FixedClock);
-        let title = title(order, driver.capabilities().max_title_len);
+        let room = driver.capabilities().max_title_len;
+        let made = || title(order.issuer.as_deref(), order.upn.as_deref(), room);
+        let title = order.title.clone().or_else(made);
         let mut prepared = Prepared {
             overwrite: order.permits.overwrite_seed || !unfinished.is_empty(),
             supersedes: Vec::new(),
@@ -451,15 +453,12 @@ fn programmed_facts(order: &BurnOrder, prepared: &Prepared) -> Facts {
         .with_some("set_to", order.other_time.map(seconds_of))
 }
 
-/// What the slot is called: as it was asked for, or the service, or the user, as far as there is room.
-fn title(order: &BurnOrder, max: usize) -> Option<String> {
-    let user = || order.upn.as_deref().map(|upn| upn.split('@').next().unwrap_or(upn));
-    let made = || {
-        let whole = order.issuer.as_deref().or_else(user).filter(|_| max > 0)?;
-        let end = (0..=max.min(whole.len())).rev().find(|&end| whole.is_char_boundary(end))?;
-        Some(whole[..end].trim().to_owned()).filter(|title| !title.is_empty())
-    };
-    order.title.clone().or_else(made)
+/// What the slot is called unless somebody says it: the service, or the user, as far as there is room.
+pub(crate) fn title(issuer: Option<&str>, upn: Option<&str>, max: usize) -> Option<String> {
+    let user = || upn.map(|upn| upn.split('@').next().unwrap_or(upn));
+    let whole = issuer.or_else(user).filter(|_| max > 0)?;
+    let end = (0..=max.min(whole.len())).rev().find(|&end| whole.is_char_boundary(end))?;
+    Some(whole[..end].trim().to_owned()).filter(|title| !title.is_empty())
 }
 
 /// Counting seeds make codes of counters: their step is no matter.

@@ -3,7 +3,7 @@
 mod samples;
 
 use oathburn_escrow::{BatchId, EntryId, EscrowError, LineState};
-use oathburn_oath::{OathError, Remedy, SerialNumber};
+use oathburn_oath::{FamilyId, OathError, Remedy, SerialNumber};
 use oathburn_token::{ForeignCard, TokenError};
 
 /// Everything a station reports. No variant carries any part of a seed.
@@ -108,6 +108,14 @@ pub enum StationError {
         /// Its line there.
         line: u32,
     },
+    /// The batch is for other tokens.
+    #[error("the batch is not for tokens of the family {family}, and {serial} is one")]
+    OtherFamily {
+        /// The token.
+        serial: SerialNumber,
+        /// Its family.
+        family: FamilyId,
+    },
     /// All lines that could take the token have ended or are being worked on.
     #[error("no line of the batch is open for {serial}")]
     NoLine {
@@ -209,6 +217,7 @@ impl Remedy for StationError {
             Self::DuplicateSeed { .. } => "duplicate-seed",
             Self::DoneInBatch { .. } => "token-done",
             Self::OtherBatch { .. } => "token-other-batch",
+            Self::OtherFamily { .. } => "token-other-family",
             Self::NoLine { .. } => "no-line-open",
             Self::LineBusy { .. } => "line-busy",
             Self::LineEnded { .. } => "line-ended",
@@ -244,6 +253,9 @@ impl Remedy for StationError {
             Self::DoneInBatch { .. } => "take it off and lay the next one on",
             Self::OtherBatch { .. } => {
                 "finish it with `oathburn batch resume` of that batch, and lay the next token on here"
+            }
+            Self::OtherFamily { .. } => {
+                "take it off; `oathburn batch run --family` makes a batch for tokens with several slots, `oathburn burn` burns one"
             }
             Self::NoLine { .. } => "put it back into the box",
             Self::LineBusy { .. } => "wait until the other reader is done with it, then lay the token on again",

@@ -37,7 +37,7 @@ pub use access::{AccessChange, AccessOrder, Accessed};
 pub use act::{Act, ActOrder, Acted};
 pub use batch::{
     BatchEnd, BatchEvent, BatchObserver, BatchOptions, BatchRun, DoneLine, Place, PlanProblem, Prescribed, Trouble,
-    TroubleKind, check_lines,
+    TroubleKind,
 };
 pub use burn::{BurnOrder, Burned, Plan, SeedSource};
 pub use drift::{DriftOrder, DriftReport};

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use oathburn_escrow::{Batch, BatchState, Escrow, EscrowError, NewBatch, NewLine};
 use oathburn_formats::UserRow;
-use oathburn_oath::{Algorithm, TimeStep, TotpParams};
-use oathburn_station::{BatchOptions, Prescribed, check_lines};
-use oathburn_token::DisplayTimeout;
+use oathburn_oath::{Algorithm, FamilyId, SystemClock, TimeStep, TotpParams};
+use oathburn_station::{BatchOptions, Prescribed, Station};
+use oathburn_token::{DisplayTimeout, FAMILIES};
 use serde_json::json;
 
 use super::list::{self, Problem};
@@ -52,6 +52,9 @@ pub(crate) struct Run {
     /// How long displays stay lit: 15, 30, 60 or 120 seconds
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_display_timeout)]
     display_timeout: DisplayTimeout,
+    /// The family of the tokens: one with a single slot unless it is said. One token gets one line
+    #[arg(long, value_name = "FAMILY", value_parser = parse_family)]
+    family: Option<FamilyId>,
     /// Replace seeds that are in use
     #[arg(long)]
     replace: bool,
@@ -98,6 +101,15 @@ pub(crate) struct RetryFailed {
     work: Work,
 }
 
+/// One of the families that can be burned.
+fn parse_family(text: &str) -> std::result::Result<FamilyId, String> {
+    let found = FAMILIES.iter().map(|family| family.id()).find(|id| id.as_str() == text);
+    found.ok_or_else(|| {
+        let ids: Vec<_> = FAMILIES.iter().map(|family| family.id().to_string()).collect();
+        format!("one of {}", ids.join(", "))
+    })
+}
+
 impl Run {
     pub(crate) fn run(self, context: &Context) -> Result {
         self.work.check()?;
@@ -109,7 +121,8 @@ impl Run {
         let rows = self.users.as_deref().map(list::read).transpose()?.unwrap_or_default();
         let lines = self.lines(&rows);
         let escrow = context.escrow()?;
-        let problems = check_lines(&escrow, &lines, self.replace)?;
+        let station = Station { escrow: &escrow, officer: None, models: &context.models, clock: &SystemClock };
+        let problems = station.check_lines(&lines, &self.options())?;
         if !problems.is_empty() {
             let path = self.users.as_deref().unwrap_or(Path::new("--count"));
             let problems: Vec<_> = problems.iter().map(|problem| Problem::of_plan(problem, &rows)).collect();
@@ -145,6 +158,7 @@ impl Run {
 
     fn options(&self) -> BatchOptions {
         BatchOptions {
+            family: self.family.clone(),
             replace: self.replace,
             verify: self.verify,
             unlisted_model: self.unlisted_model,
@@ -157,6 +171,7 @@ impl Run {
         let count = |wanted: fn(&NewLine) -> bool| lines.iter().filter(|line| wanted(line)).count();
         let (bound, seeds) = (count(|line| line.serial.is_some()), count(|line| line.seed.is_some()));
         let seeds = Some(format!("{seeds} with a prescribed seed")).filter(|_| seeds > 0);
+        let family = self.family.as_ref().map(|family| format!("of the family {family}"));
         let said = [
             (self.replace, "seeds in use are replaced"),
             (self.unlisted_model, "unknown models are written to"),
@@ -165,7 +180,7 @@ impl Run {
         let tokens = format!("{} tokens", lines.len());
         let which = if bound == 0 { "whichever come".into() } else { format!("{bound} of them named") };
         let said = said.into_iter().filter(|(said, _)| *said).map(|(_, what)| what.to_owned());
-        [tokens, which].into_iter().chain(seeds).chain(said).collect::<Vec<_>>().join(", ")
+        [tokens, which].into_iter().chain(family).chain(seeds).chain(said).collect::<Vec<_>>().join(", ")
     }
 
     fn confirm(&self, context: &Context, count: usize) -> std::result::Result<(), Failure> {

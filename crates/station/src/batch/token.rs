@@ -5,10 +5,10 @@ use std::collections::HashSet;
 
 use oathburn_escrow::{Claim, Disclosure, Entry, EntryId, EntryState, EscrowError, Facts, Lease, LineState, Purpose};
 use oathburn_oath::{Drift, Remedy, SerialNumber, Slot, TokenIdentity, Window};
-use oathburn_token::{Permits, TokenError, Transport, TransportError};
+use oathburn_token::{Permits, Slots, TokenError, Transport, TransportError};
 
 use super::run::{BatchEnd, Shared, lock};
-use super::{BatchEvent, DoneLine};
+use super::{BatchEvent, DoneLine, usual_len};
 use crate::{BurnOrder, Burned, Event, Identified, SeedSource, StationError};
 
 /// How often a token may fail after something was written to it, or be refused by itself, before its line is given up.
@@ -110,6 +110,9 @@ impl Shared<'_> {
     fn examine(&self, token: &Identified) -> Result<Option<u32>, StationError> {
         let run = self.run;
         let serial = &token.info.serial;
+        if !run.options.families().any(|family| family.id() == token.info.family) {
+            return Err(StationError::OtherFamily { serial: serial.clone(), family: token.info.family.clone() });
+        }
         match &token.model {
             Some(model) if !model.programmable => {
                 let error = TokenError::NotProgrammable { model: model.name.clone(), serial: serial.clone() };
@@ -120,8 +123,14 @@ impl Shared<'_> {
             }
             _ => {}
         }
-        let (family, slot) = (token.info.family.clone(), Slot::SINGLE);
-        let entries = run.station.escrow.current(&TokenIdentity { family, serial: serial.clone(), slot })?;
+        let single = token.driver().capabilities().slots == Slots::Single;
+        let entries = if single {
+            let (family, slot) = (token.info.family.clone(), Slot::SINGLE);
+            run.station.escrow.current(&TokenIdentity { family, serial: serial.clone(), slot })?
+        } else {
+            // A batch puts one seed into a token, whatever else is in its slots.
+            run.station.live_on_token(&token.info)?
+        };
         let in_force = || entries.iter().filter(|entry| entry.state.is_live());
         let ours = |entry: &&Entry| entry.batch == Some(run.batch);
         let unfinished = in_force().find(|entry| entry.state.is_unfinished());
@@ -143,7 +152,8 @@ impl Shared<'_> {
             };
         }
         match in_force().find(|entry| entry.state.is_finished()) {
-            Some(entry) if !run.options.replace => Err(StationError::Live { serial: serial.clone(), entry: entry.id }),
+            // Which slot a seed goes into, and whether it is free, is seen when it is burned.
+            Some(entry) if single && !run.options.replace => Err(StationError::Live { serial: serial.clone(), entry: entry.id }),
             _ => Ok(None),
         }
     }
@@ -206,14 +216,15 @@ impl Shared<'_> {
             let record = officer.opener()?.open(&entry, &Disclosure::new(Purpose::Burn))?;
             return Ok(SeedSource::Given(record.seed));
         }
-        let usual = if line.params.algorithm == oathburn_oath::Algorithm::Sha1 { 20 } else { 32 };
-        Ok(SeedSource::Generate { len: run.options.seed_len.unwrap_or(usual) })
+        let len = run.options.seed_len.unwrap_or_else(|| usual_len(line.params.algorithm));
+        Ok(SeedSource::Generate { len })
     }
 
     fn done(&self, reader: usize, lease: Lease, burned: Burned) -> Next {
         lock(&self.attempts).remove(&burned.info.serial);
         let done = Done { lease, burned };
-        if self.run.options.verify {
+        // A token that computed the right codes has proved itself, and has no display.
+        if self.run.options.verify && !done.burned.proved {
             return Next::Compare(Box::new(done));
         }
         self.tell_done(reader, &done);
@@ -401,11 +412,18 @@ fn token_verdict(error: &TokenError) -> Verdict {
         | TokenError::Digits { .. }
         | TokenError::TimeStep { .. }
         | TokenError::NoSuchSlot { .. }
+        | TokenError::SlotName { .. }
+        | TokenError::SlotNeeded
         | TokenError::SeedTooLong { .. }
         | TokenError::SeedAllZero => Verdict::LineFails,
         // Older tokens count failures and lock for good: nobody tries again with a light heart.
-        TokenError::WrongKey { .. } => Verdict::TokenFails,
-        TokenError::UnlistedModel { .. } | TokenError::NotProgrammable { .. } => Verdict::Refuse,
+        TokenError::WrongKey { .. } | TokenError::AccessKeyWrong { .. } => Verdict::TokenFails,
+        TokenError::UnlistedModel { .. }
+        | TokenError::NotProgrammable { .. }
+        | TokenError::SlotInUse { .. }
+        | TokenError::Full
+        | TokenError::AccessKeyNeeded
+        | TokenError::LockedOut { .. } => Verdict::Refuse,
         TokenError::TimeOutOfRange { .. } | TokenError::OtherTimeNotPermitted => Verdict::Stop,
         _ => Verdict::Again,
     }

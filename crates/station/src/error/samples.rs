@@ -1,13 +1,13 @@
 //! One value of every variant, for the page of all errors and for the tests.
 
 use oathburn_escrow::{BatchId, EntryId, EscrowError, LineState};
-use oathburn_oath::{OathError, SerialNumber};
+use oathburn_oath::{FamilyId, OathError, SerialNumber};
 use oathburn_token::{ForeignCard, TokenError, TransportError};
 
 use crate::StationError;
 
 oathburn_oath::variants! {
-    StationError: Token Burn NotMarkedUnknown NotMarkedProgrammed Escrow Seed Foreign OtherToken Live NotEscrowed Unfinished DuplicateSeed DoneInBatch OtherBatch NoLine LineBusy LineEnded SetAside CodeDiffers AccessKeyUnsure FactoryKeyRefused NotConfirmed OfficerNeeded
+    StationError: Token Burn NotMarkedUnknown NotMarkedProgrammed Escrow Seed Foreign OtherToken Live NotEscrowed Unfinished DuplicateSeed DoneInBatch OtherBatch OtherFamily NoLine LineBusy LineEnded SetAside CodeDiffers AccessKeyUnsure FactoryKeyRefused NotConfirmed OfficerNeeded
 }
 
 impl StationError {
@@ -38,6 +38,7 @@ impl StationError {
             Self::DuplicateSeed { serial: serial(), entry },
             Self::DoneInBatch { serial: serial(), line: 7 },
             Self::OtherBatch { serial: serial(), batch, line: 7 },
+            Self::OtherFamily { serial: serial(), family: FamilyId::new("ykoath").expect("a literal of letters") },
             Self::NoLine { serial: serial() },
             Self::LineBusy { serial: serial(), line: 7 },
             Self::LineEnded { serial: serial(), line: 7, state: LineState::Failed },
