@@ -5,6 +5,8 @@ mod codes;
 mod escrow;
 mod formats;
 mod import;
+mod process;
+mod pskc;
 mod readers;
 
 use std::io::{BufRead as _, BufReader};
@@ -48,8 +50,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         escrow::run()?;
     }
     if wants("formats") {
-        formats::run()?;
+        pskc::run()?;
         import::run()?;
+        formats::run()?;
     }
     Ok(())
 }

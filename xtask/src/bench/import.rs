@@ -1,21 +1,17 @@
 //! A million tokens from a file into an escrow: rows a second, and memory.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Read as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
-use super::codes::{TOKENS, peak};
+use super::codes::TOKENS;
+use super::process::{Measured, measured};
 use super::title;
 use crate::failure::{Failure, While as _};
 use crate::place;
-
-/// How often memory is looked at.
-const PULSE: Duration = Duration::from_millis(20);
 
 pub(super) fn run() -> Result<(), Failure> {
     let home = place::built("release", "import-bench");
@@ -26,20 +22,19 @@ pub(super) fn run() -> Result<(), Failure> {
     let list = home.join("tokens.csv");
     write_list(&list).while_doing("write a list of tokens")?;
     oathburn(&home, &["--quiet", "escrow", "init", "--plain-identity"])?;
-    title("\na million tokens of an Entra list taken in", 1);
+    title("\na million tokens of an Entra list taken in; seconds and rates are the processor's", 1);
     let list = list.display().to_string();
     for (name, arguments, count) in [
         ("looked at (--dry-run)", &["import", "--json", "--dry-run", &list][..], "new"),
         ("imported", &["import", "--json", &list], "imported"),
         ("imported again: all there", &["import", "--json", &list], "skipped"),
     ] {
-        let (time, memory, said) = oathburn(&home, arguments)?;
+        let run = oathburn(&home, arguments)?;
+        let said: Value = serde_json::from_str(&run.stdout).while_doing("understand oathburn")?;
         if said[count] != TOKENS {
             return Err(Failure::new(format!("the import went wrong: {said}")));
         }
-        #[expect(clippy::cast_precision_loss, reason = "a million is exact")]
-        let rate = TOKENS as f64 / time.as_secs_f64();
-        println!("  {name:<28} {:>7.1} s  {rate:>8.0} rows/s  {:>5} MB at most", time.as_secs_f64(), memory / 1024);
+        run.print(name, TOKENS);
     }
     fs::remove_dir_all(&home).while_doing("remove the escrow")
 }
@@ -71,28 +66,8 @@ fn seed(number: u64) -> String {
     text
 }
 
-/// How long a run takes, the most memory it uses in kB, and what it says.
-fn oathburn(home: &Path, arguments: &[&str]) -> Result<(Duration, u64, Value), Failure> {
-    let mut command = Command::new(place::built("release", "oathburn"));
-    command.env_clear().env("HOME", home).args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
-    let start = Instant::now();
-    let mut child = command.stdout(Stdio::piped()).spawn().while_doing("start oathburn")?;
-    let status = PathBuf::from(format!("/proc/{}/status", child.id()));
-    let mut memory = 0;
-    let ended = loop {
-        memory = memory.max(peak(&status));
-        if let Some(ended) = child.try_wait().while_doing("wait for oathburn")? {
-            break ended;
-        }
-        thread::sleep(PULSE);
-    };
-    let time = start.elapsed();
-    let mut said = String::new();
-    child.stdout.take().expect("it was asked for").read_to_string(&mut said).while_doing("listen to oathburn")?;
-    if !ended.success() {
-        return Err(Failure::new(format!("oathburn {arguments:?}: {ended}: {said}")));
-    }
-    Ok((time, memory, serde_json::from_str(&said).unwrap_or(Value::Null)))
+fn oathburn(home: &Path, arguments: &[&str]) -> Result<Measured, Failure> {
+    measured(Command::new(place::built("release", "oathburn")).env_clear().env("HOME", home).args(arguments))
 }
 
 #[cfg(test)]

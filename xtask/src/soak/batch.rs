@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let seed = numbers.get(2).copied().unwrap_or(1);
     setup::ensure()?;
     let mut cargo = place::cargo();
-    cargo.args(["build", "--quiet", "--package", "oathburn", "--package", "oathburn-emulator", "--bins"]);
+    cargo.args(["build", "--quiet", "--release", "--package", "oathburn", "--package", "oathburn-emulator", "--bins"]);
     if !cargo.status().while_doing("build")?.success() {
         return Err(Failure::new("the programs do not build"));
     }
@@ -57,12 +57,12 @@ struct Soak {
 
 impl Soak {
     fn start(tokens: usize, kills: usize, seed: u64) -> Result<Self, Failure> {
-        let emulator = Emulator::empty(&place::built("debug", "emulate"), READERS, 0)?;
+        let emulator = Emulator::empty(&place::built("release", "emulate"), READERS, 0)?;
         Ok(Self { emulator, tokens, kills, seed, told: BTreeSet::new(), refused: BTreeMap::new() })
     }
 
     fn oathburn(&self, arguments: &[&str]) -> Command {
-        let mut command = self.emulator.command(&place::built("debug", "oathburn"));
+        let mut command = self.emulator.command(&place::built("release", "oathburn"));
         command.args(arguments);
         command
     }
