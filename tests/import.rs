@@ -303,7 +303,9 @@ fn a_signature_is_not_believed_and_another_program_verifies_it() {
     let run = import(&desk, &["--keep-going", "--dry-run", &signed]);
     assert_eq!(run.json()["signature"], "unverified");
     assert!(run.stderr.contains("the signature is not verified here"), "{run:?}");
-    assert!(import(&desk, &["--keep-going", "--dry-run", &fixture("pskc/good-plain.xml")]).json()["signature"].is_null());
+    assert!(
+        import(&desk, &["--keep-going", "--dry-run", &fixture("pskc/good-plain.xml")]).json()["signature"].is_null()
+    );
     // The program that we name does it, and sees what was changed.
     let certificate = format!("{}/fixtures/certificates/pskc-signer.pem", env!("CARGO_MANIFEST_DIR"));
     let changed = write(&desk, "changed.xml", &fs::read_to_string(&signed).unwrap().replace("MTIz", "MTI0"));

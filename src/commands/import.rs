@@ -242,7 +242,9 @@ fn look(
     }
     if signed {
         context.talk.warn("the file is signed, and the signature is not verified here");
-        context.talk.say("  verify it with the maker's certificate first: `pskctool --verify --verify-crt CERTIFICATE FILE`");
+        context
+            .talk
+            .say("  verify it with the maker's certificate first: `pskctool --verify --verify-crt CERTIFICATE FILE`");
     }
     // What can be said of rows together only when all were seen.
     let (wrong, repeated) = judge.finish(&mut problems);

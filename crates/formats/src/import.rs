@@ -169,5 +169,9 @@ static READINGS: &[Reading] = &[
         read: |text, options, sink, _| elements::dualshield(text, &options.unsaid, sink),
     },
     Reading { ids: &["aegis"], sniff: sniff::aegis, read: |text, options, sink, _| vaults::aegis(text, options, sink) },
-    Reading { ids: &["2fas"], sniff: sniff::twofas, read: |text, options, sink, _| vaults::twofas(text, options, sink) },
+    Reading {
+        ids: &["2fas"],
+        sniff: sniff::twofas,
+        read: |text, options, sink, _| vaults::twofas(text, options, sink),
+    },
 ];

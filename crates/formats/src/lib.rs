@@ -31,8 +31,8 @@ pub use error::FormatError;
 pub use explain::{Difference, Explained, Explanation, explain};
 pub use export::columns::{Columns, MAX_COLUMNS_FILE};
 pub use format::{
-    Carried, FORMATS, Fidelity, Format, KeyPackage, Kind, Likeness, Problem, ReadFormat, ReadOptions, Refusal, Remarks, Row,
-    Setting, Unsaid, WriteFormat, WriteOptions, Writing, format,
+    Carried, FORMATS, Fidelity, Format, KeyPackage, Kind, Likeness, Problem, ReadFormat, ReadOptions, Refusal, Remarks,
+    Row, Setting, Unsaid, WriteFormat, WriteOptions, Writing, format,
 };
 pub use import::{SerialLengths, Wrapping, identify, wrapping};
 pub use otpauth::{KeyUri, MAX_URI_LEN};

@@ -153,7 +153,9 @@ impl Shared<'_> {
         }
         match in_force().find(|entry| entry.state.is_finished()) {
             // Which slot a seed goes into, and whether it is free, is seen when it is burned.
-            Some(entry) if single && !run.options.replace => Err(StationError::Live { serial: serial.clone(), entry: entry.id }),
+            Some(entry) if single && !run.options.replace => {
+                Err(StationError::Live { serial: serial.clone(), entry: entry.id })
+            }
             _ => Ok(None),
         }
     }
