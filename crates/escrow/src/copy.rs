@@ -51,7 +51,7 @@ impl Escrow {
         progress: &mut dyn FnMut(Copying),
     ) -> Result<CopyReport, EscrowError> {
         let source = store::open(from)?;
-        let trust = follow(&*source, from, pins, None)?;
+        let (trust, _) = follow(&*source, from, pins, None)?;
         let mut copied = None;
         let mut fill = |target: &dyn EscrowStore| {
             target.fill(&mut |filling| {

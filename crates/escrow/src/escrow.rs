@@ -1,6 +1,6 @@
 //! The escrow: opening, and everything that is read.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use oathburn_oath::{Clock, Seed, TokenIdentity};
 
@@ -53,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) who: Writer,
     pub(crate) clock: Arc<dyn Clock>,
     trust: Arc<RwLock<Arc<Trust>>>,
+    /// The ends of chains that this process has seen in the store, or written to it.
+    seen: Arc<Mutex<Heads>>,
     pub(crate) sealing: Arc<Mutex<Option<Sealing>>>,
     first_use: bool,
     holder: OnceLock<HolderRow>,
@@ -116,7 +118,7 @@ impl Escrow {
         let StoreUrl::Sqlite(path) = url;
         let store: Arc<dyn EscrowStore> = Arc::new(SqliteStore::open(path)?);
         let first_use = pins.escrow(url)?.is_none();
-        let trust = follow(&*store, url, pins, None)?;
+        let (trust, seen) = follow(&*store, url, pins, None)?;
         let inner = Inner {
             url: url.clone(),
             pins: pins.clone(),
@@ -125,6 +127,7 @@ impl Escrow {
             who,
             clock,
             trust: Arc::new(RwLock::new(Arc::new(trust))),
+            seen: Arc::new(Mutex::new(seen)),
             sealing: Arc::default(),
             first_use,
             holder: OnceLock::new(),
@@ -294,6 +297,7 @@ impl Inner {
             who: Writer { operator: Some(operator.into()), ..self.who.clone() },
             clock: Arc::clone(&self.clock),
             trust: Arc::clone(&self.trust),
+            seen: Arc::clone(&self.seen),
             sealing: Arc::clone(&self.sealing),
             first_use: self.first_use,
             holder: self.holder.clone(),
@@ -326,7 +330,8 @@ impl Inner {
 
     /// Reads the roster again and follows it.
     pub(crate) fn refresh(&self) -> Result<(), EscrowError> {
-        let trust = follow(&*self.store, &self.url, &self.pins, Some(self.trust().escrow()))?;
+        let (trust, seen) = follow(&*self.store, &self.url, &self.pins, Some(self.trust().escrow()))?;
+        self.seen().merge(&seen);
         *self.trust.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
         Ok(())
     }
@@ -350,7 +355,12 @@ impl Inner {
         Err(EscrowError::RosterUnsteady)
     }
 
-    /// Writes what `draft` says, signed by `signer`, if the roster is still the one it was made for.
+    fn seen(&self) -> MutexGuard<'_, Heads> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what `draft` says, signed by `signer`, if the roster is still the one it was made for, and the signer's
+    /// chain still goes on from what was seen of it.
     pub(crate) fn commit(
         &self,
         trust: &Trust,
@@ -359,8 +369,10 @@ impl Inner {
     ) -> Result<(), EscrowError> {
         let roster = trust.latest().version;
         let journal = Journal { trust, signer, who: &self.who, time: self.now() };
+        let own = self.seen().of_writer(&signer.writer());
         let mut written = Written::default();
         self.store.commit(&mut |view| {
+            heads::refuse(&own.lost(view, trust)?)?;
             if u64::try_from(view.roster_version()?) != Ok(roster) {
                 return Err(EscrowError::RosterUnsteady);
             }
@@ -368,6 +380,7 @@ impl Inner {
             written = Written::of(&commit);
             Ok(commit)
         })?;
+        self.seen().merge(written.heads());
         // It is done, whatever can be remembered of it here: the next one to open the store sees it, and says so when
         // it cannot be kept.
         let _ = self.pins.remember(&self.url, trust.escrow(), &written);
@@ -398,19 +411,19 @@ fn verified(view: &dyn View, trust: &Trust, rows: Vec<EntryRow>) -> Result<Vec<E
     Ok(rows)
 }
 
-/// Reads the rosters of a store and moves the pin on. What was read before another process moved the pin is read again:
-/// only a store that then is still behind the pin went back. So did one that lacks an event that was seen: events are
-/// seen only when they are in the store, so what was seen is asked for first.
+/// Reads the rosters of a store and moves the pin on; says what was seen of the chains. What was read before another
+/// process moved the pin is read again: only a store that then is still behind the pin went back. So did one that lacks
+/// an event that was seen: events are seen only when they are in the store, so what was seen is asked for first.
 pub(crate) fn follow(
     store: &dyn EscrowStore,
     url: &StoreUrl,
     pins: &Pins,
     known: Option<EscrowId>,
-) -> Result<Trust, EscrowError> {
+) -> Result<(Trust, Heads), EscrowError> {
     let mut tries = 0;
     loop {
         let pinned = known.map_or_else(|| pins.escrow(url), |id| Ok(Some(id)))?;
-        let seen = pinned.map_or_else(|| Ok(Heads::default()), |escrow| pins.heads(url, escrow))?;
+        let mut seen = pinned.map_or_else(|| Ok(Heads::default()), |escrow| pins.heads(url, escrow))?;
         let (trust, lost, newer) = store::read(store, |view| {
             let trust = trust(view, pinned)?;
             let (lost, newer) = (seen.lost(view, &trust)?, seen.newer(view, &trust)?);
@@ -423,7 +436,8 @@ pub(crate) fn follow(
             Ok(()) => {
                 heads::refuse(&lost)?;
                 pins.advance(url, trust.escrow(), &newer)?;
-                return Ok(trust);
+                seen.merge(&newer);
+                return Ok((trust, seen));
             }
         }
     }

@@ -35,11 +35,31 @@ struct HeadsFile {
     heads: BTreeMap<String, HeadFile>,
 }
 
+/// A line of the file of what was written last: JSON.
+#[derive(Serialize, Deserialize)]
+struct HeadLine {
+    escrow: String,
+    writer: String,
+    head: HeadFile,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HeadFile {
     sequence: i64,
     hash: String,
+}
+
+impl HeadFile {
+    fn of(head: &ChainHead) -> Self {
+        Self { sequence: head.sequence, hash: HEXLOWER.encode(&head.hash) }
+    }
+
+    fn end(self, writer: &str) -> Option<(WriterId, ChainHead)> {
+        let writer = WriterId::from_slice(&HEXLOWER.decode(writer.as_bytes()).ok()?)?;
+        let hash = HEXLOWER.decode(self.hash.as_bytes()).ok().filter(|hash| hash.len() == 32)?;
+        Some((writer, ChainHead { sequence: self.sequence, hash }))
+    }
 }
 
 impl Heads {
@@ -50,11 +70,31 @@ impl Heads {
     }
 
     pub(crate) fn to_text(&self, escrow: EscrowId) -> String {
-        let head = |(writer, head): (&WriterId, &ChainHead)| {
-            (writer.to_string(), HeadFile { sequence: head.sequence, hash: HEXLOWER.encode(&head.hash) })
-        };
+        let head = |(writer, head): (&WriterId, &ChainHead)| (writer.to_string(), HeadFile::of(head));
         let file = HeadsFile { format: 1, escrow: escrow.to_string(), heads: self.0.iter().map(head).collect() };
         serde_json::to_string(&file).expect("texts and numbers are JSON") + "\n"
+    }
+
+    /// A line for each end, to be appended to those before.
+    pub(crate) fn to_lines(&self, escrow: EscrowId) -> String {
+        let line = |(writer, head): (&WriterId, &ChainHead)| {
+            let (escrow, writer) = (escrow.to_string(), writer.to_string());
+            let line = HeadLine { escrow, writer, head: HeadFile::of(head) };
+            serde_json::to_string(&line).expect("texts and numbers are JSON") + "\n"
+        };
+        self.0.iter().map(line).collect()
+    }
+
+    /// Reads such lines; what a torn write left is passed over, and so is what was written to another escrow.
+    pub(crate) fn from_lines(text: &str, escrow: EscrowId) -> Self {
+        let mut heads = Self::default();
+        for line in text.lines() {
+            let line = serde_json::from_str::<HeadLine>(line).ok().filter(|line| line.escrow == escrow.to_string());
+            if let Some(end) = line.and_then(|line| line.head.end(&line.writer)) {
+                heads.merge(&Self([end].into()));
+            }
+        }
+        heads
     }
 
     /// Reads the file; what was seen of another escrow is nothing.
@@ -66,12 +106,7 @@ impl Heads {
         if file.escrow != escrow.to_string() {
             return Ok(Self::default());
         }
-        let head = |(writer, head): (String, HeadFile)| {
-            let writer = WriterId::from_slice(&HEXLOWER.decode(writer.as_bytes()).ok()?)?;
-            let hash = HEXLOWER.decode(head.hash.as_bytes()).ok().filter(|hash| hash.len() == 32)?;
-            Some((writer, ChainHead { sequence: head.sequence, hash }))
-        };
-        let heads = file.heads.into_iter().map(head).collect::<Option<_>>();
+        let heads = file.heads.into_iter().map(|(writer, head)| head.end(&writer)).collect::<Option<_>>();
         heads.map(Self).ok_or_else(|| "it names what is no event".into())
     }
 
@@ -83,6 +118,11 @@ impl Heads {
                 known.clone_from(head);
             }
         }
+    }
+
+    /// What was seen of one writer.
+    pub(crate) fn of_writer(&self, writer: &WriterId) -> Self {
+        Self(self.0.get_key_value(writer).map(|(writer, head)| (*writer, head.clone())).into_iter().collect())
     }
 
     /// What was seen and is not in the store.
@@ -147,6 +187,19 @@ mod tests {
         let text = one.to_text(escrow);
         for bad in ["", "{}", &text.replace("\"format\":1", "\"format\":2"), &text.replace("0707", "07"), &text[1..]] {
             assert!(Heads::from_text(bad, escrow).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lines_are_read_as_far_as_they_are_whole() {
+        let (escrow, other) = (EscrowId::new(), EscrowId::new());
+        let lines = heads(&[(1, 5), (2, 1)]).to_lines(escrow) + &heads(&[(1, 6)]).to_lines(escrow);
+        assert_eq!(Heads::from_lines(&lines, escrow), heads(&[(1, 6), (2, 1)]));
+        assert_eq!(Heads::from_lines(&lines, other), Heads::default());
+        for end in 0..lines.len() {
+            let torn = format!("{}\n{}", &lines[..end], heads(&[(3, 1)]).to_lines(escrow));
+            let read = Heads::from_lines(&torn, escrow);
+            assert_eq!(read.0.len(), 1 + lines[..end].matches("}}").count().min(2), "{torn}");
         }
     }
 }

@@ -100,6 +100,44 @@ fn what_a_process_wrote_is_known_before_it_ends() {
 }
 
 #[test]
+fn nothing_is_signed_on_top_of_a_chain_that_was_cut() {
+    let home = Home::new();
+    burn(&home, "0001");
+    let escrow = home.open();
+    let id = reserve(&escrow, "0002", b"seed of a second token");
+    // Between two transactions of one process.
+    change(
+        &home,
+        "DELETE FROM event_entries WHERE sequence > 3 AND writer = 2; DELETE FROM events WHERE sequence > 3
+        AND writer = 2",
+    );
+    let error = escrow.mark_programmed(id, &Programmed::default()).unwrap_err();
+    assert!(matches!(error, EscrowError::StoreOlder { seen: 5, found: 3, .. }), "{error}");
+    assert_eq!(code(&home), Some("store-older"));
+}
+
+#[test]
+fn what_is_remembered_does_not_grow_with_what_was_written() {
+    let home = Home::new();
+    let escrow = home.open();
+    for number in 0..90 {
+        reserve(&escrow, &format!("{number:04}"), format!("seed of token {number}").as_bytes());
+    }
+    let sizes = || fs::read_dir(home.path("pins")).unwrap().map(|file| file.unwrap());
+    let small = |file: &fs::DirEntry| !file.path().to_str().unwrap().ends_with("-tokens");
+    assert!(sizes().filter(small).all(|file| file.metadata().unwrap().len() < 17 * 1024));
+    drop(escrow);
+    assert_eq!(code(&home), None);
+    change(
+        &home,
+        "DELETE FROM event_entries WHERE sequence = 91 AND writer = 2; DELETE FROM events WHERE
+        sequence = 91 AND writer = 2",
+    );
+    let error = home.try_open().err().unwrap();
+    assert!(matches!(error, EscrowError::StoreOlder { seen: 91, found: 90, .. }), "{error}");
+}
+
+#[test]
 fn what_was_seen_and_cannot_be_read_is_told() {
     let (home, ..) = grown();
     let heads = fs::read_dir(home.path("pins")).unwrap().map(|entry| entry.unwrap().path());

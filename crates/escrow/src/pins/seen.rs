@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use oathburn_oath::UnixTime;
@@ -19,6 +19,8 @@ use crate::{EntryId, EscrowError, EscrowId, EventKind, StoreUrl, WriterId, keyfi
 const MAX_TOKENS: usize = 5000;
 /// A file of tokens that is longer is cut.
 const MAX_LEN: u64 = 2 * 1024 * 1024;
+/// What was written last moves into the file of all ends when it is longer: each command reads it.
+const MAX_WRITTEN: u64 = 16 * 1024;
 
 /// A token that this user sealed a seed for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +85,10 @@ pub(crate) struct Written {
 }
 
 impl Written {
+    pub(crate) const fn heads(&self) -> &Heads {
+        &self.heads
+    }
+
     pub(crate) fn of(commit: &Commit) -> Self {
         let mut written = Self::default();
         // An import has thousands: they are not looked through for each.
@@ -152,17 +158,27 @@ impl Pins {
         let _lock = self.lock()?;
         let places = places(url);
         for place in places.each() {
-            let mut heads = self.load_heads(place, escrow)?;
-            heads.merge(newer);
-            self.write_heads(place, escrow, &heads)?;
+            self.settle(place, escrow, newer)?;
         }
         Ok(())
     }
 
-    /// Remembers what this process wrote: the ends of its chains, and the tokens.
+    /// Remembers what this process wrote: the ends of its chains, and the tokens. Nobody waits until it is on the disk,
+    /// for a power failure takes none of the events, and whoever opens the store next sees them in it.
     pub(crate) fn remember(&self, url: &StoreUrl, escrow: EscrowId, written: &Written) -> Result<(), EscrowError> {
-        self.advance(url, escrow, &written.heads)?;
+        self.append_heads(url, escrow, &written.heads)?;
         self.remember_tokens(url, &written.tokens)
+    }
+
+    fn append_heads(&self, url: &StoreUrl, escrow: EscrowId, heads: &Heads) -> Result<(), EscrowError> {
+        let _lock = self.lock()?;
+        let lines = heads.to_lines(escrow);
+        for place in places(url).each() {
+            if append(&self.beside_pin(place, "written"), &lines)? > MAX_WRITTEN {
+                self.settle(place, escrow, &Heads::default())?;
+            }
+        }
+        Ok(())
     }
 
     /// Believes of a copy of a store what was seen of the store.
@@ -182,17 +198,18 @@ impl Pins {
             lines.push_str(&serde_json::to_string(token).expect("texts and numbers are JSON"));
             lines.push('\n');
         }
-        let written = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).and_then(|mut file| {
-            file.write_all(lines.as_bytes())?;
-            file.metadata().map(|metadata| metadata.len())
-        });
-        if written.map_err(failed("write", &path))? > MAX_LEN {
-            Self::shorten(&path)?;
-        }
-        Ok(())
+        if append(&path, &lines)? > MAX_LEN { Self::shorten(&path) } else { Ok(()) }
     }
 
-    fn shorten(path: &std::path::Path) -> Result<(), EscrowError> {
+    /// Writes all ends into one file, durably. The caller holds the lock.
+    fn settle(&self, place: &str, escrow: EscrowId, newer: &Heads) -> Result<(), EscrowError> {
+        let mut heads = self.load_heads(place, escrow)?;
+        heads.merge(newer);
+        self.write_heads(place, escrow, &heads)?;
+        remove(&self.beside_pin(place, "written"))
+    }
+
+    fn shorten(path: &Path) -> Result<(), EscrowError> {
         let text = fs::read_to_string(path).map_err(failed("read", path))?;
         let lines: Vec<_> = text.lines().collect();
         let kept: String = lines[lines.len() / 2..].iter().flat_map(|line| [line, "\n"]).collect();
@@ -221,28 +238,51 @@ impl Pins {
 
     /// Forgets what was seen: the store that lies there now is trusted as it is.
     pub(super) fn forget_heads(&self, place: &str) -> Result<(), EscrowError> {
-        for what in ["heads", "tokens"] {
-            let path = self.beside_pin(place, what);
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                other => other.map_err(failed("remove", &path))?,
-            }
-        }
-        Ok(())
+        ["heads", "written", "tokens"].into_iter().try_for_each(|what| remove(&self.beside_pin(place, what)))
     }
 
     fn load_heads(&self, place: &str, escrow: EscrowId) -> Result<Heads, EscrowError> {
+        // In this order: another process may move the lines into the file meanwhile.
+        let lines = read(&self.beside_pin(place, "written"))?.unwrap_or_default();
         let path = self.beside_pin(place, "heads");
         let unreadable = |problem: String| EscrowError::PinUnreadable { path: path.clone(), problem };
-        match fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Heads::default()),
-            Err(error) => Err(unreadable(error.to_string())),
-            Ok(text) => Heads::from_text(&text, escrow).map_err(unreadable),
-        }
+        let mut heads = match read(&path)? {
+            None => Heads::default(),
+            Some(text) => std::str::from_utf8(&text)
+                .map_err(|error| error.to_string())
+                .and_then(|text| Heads::from_text(text, escrow))
+                .map_err(unreadable)?,
+        };
+        heads.merge(&Heads::from_lines(&String::from_utf8_lossy(&lines), escrow));
+        Ok(heads)
     }
 
     fn write_heads(&self, place: &str, escrow: EscrowId, heads: &Heads) -> Result<(), EscrowError> {
         let path = self.beside_pin(place, "heads");
         keyfile::replace(&path, heads.to_text(escrow).as_bytes()).map_err(failed("write", &path))
     }
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, EscrowError> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(EscrowError::PinUnreadable { path: path.into(), problem: error.to_string() }),
+        Ok(bytes) => Ok(Some(bytes)),
+    }
+}
+
+fn remove(path: &Path) -> Result<(), EscrowError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(failed("remove", path)),
+    }
+}
+
+/// How long the file is with the lines at its end. They begin on a line of their own, whatever a torn write left.
+fn append(path: &Path, lines: &str) -> Result<u64, EscrowError> {
+    let appended = OpenOptions::new().create(true).append(true).mode(0o600).open(path).and_then(|mut file| {
+        file.write_all(format!("\n{lines}").as_bytes())?;
+        file.metadata().map(|metadata| metadata.len())
+    });
+    appended.map_err(failed("write", path))
 }

@@ -57,7 +57,7 @@ impl Home {
     /// Forgets how far the store had come when it was last seen; the pin stays.
     pub(crate) fn forget_heads(&self) {
         for file in std::fs::read_dir(self.path("pins")).unwrap().map(|entry| entry.unwrap().path()) {
-            if file.to_str().unwrap().ends_with("-heads") {
+            if ["-heads", "-written"].iter().any(|what| file.to_str().unwrap().ends_with(what)) {
                 std::fs::remove_file(file).unwrap();
             }
         }
