@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Desk, RESTRICTED, Run};
+use crate::support::{Desk, RESTRICTED, Run, Running};
 use crate::{SEED, add, desk};
 
 fn serials(desk: &Desk, filters: &[&str]) -> Vec<String> {
@@ -83,6 +83,34 @@ fn no_seed_is_added_twice_and_none_replaced_unasked() {
     }
     assert_eq!(desk.run(&["escrow", "add", "--serial", "1003", "--json"]).expect(2).error_code(), "usage");
     assert_eq!(serials(&desk, &["--serial", "1003"]), [""; 0]);
+    assert_eq!(desk.json(&["escrow", "check"])["ok"], true);
+}
+
+/// Real programs, all at the same time: the seed of one token for several, and several seeds for one token.
+#[test]
+fn of_those_who_add_the_same_at_the_same_time_one_does() {
+    let desk = desk();
+    let seed = desk.home().join("one.seed");
+    fs::write(&seed, SEED).unwrap();
+    let seed = seed.display().to_string();
+    let add = |serial: &str, file: &str| {
+        desk.spawn(&["escrow", "add", "--serial", serial, "--seed-file", file, "--encoding", "base32", "--json"])
+    };
+    let outcome = |programs: Vec<Running>| {
+        let runs: Vec<_> = programs.into_iter().map(Running::finish).collect();
+        let codes = runs.iter().filter(|run| run.code != 0).map(Run::error_code).collect::<Vec<_>>();
+        assert_eq!(codes.len(), runs.len() - 1, "{runs:?}");
+        codes
+    };
+    let codes = outcome((0..6).map(|number| add(&format!("100{number}"), &seed)).collect());
+    assert!(codes.iter().all(|code| code == "duplicate-seed"), "{codes:?}");
+    let files: Vec<_> = (0..6).map(|number| desk.home().join(format!("{number}.seed")).display().to_string()).collect();
+    for (file, letter) in files.iter().zip(["A", "B", "C", "D", "E", "F"]) {
+        fs::write(file, SEED.replace('G', letter)).unwrap();
+    }
+    let codes = outcome(files.iter().map(|file| add("2001", file)).collect());
+    assert!(codes.iter().all(|code| code == "token-in-use"), "{codes:?}");
+    assert_eq!(serials(&desk, &[]).len(), 2);
     assert_eq!(desk.json(&["escrow", "check"])["ok"], true);
 }
 

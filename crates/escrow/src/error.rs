@@ -6,6 +6,8 @@ mod samples;
 use std::io;
 use std::path::PathBuf;
 
+use oathburn_oath::SerialNumber;
+
 use crate::{BatchId, EntryId, EntryState, EscrowId, Role};
 
 /// Everything this crate refuses or fails at. No variant carries a seed, a key, a passphrase or a code.
@@ -442,6 +444,22 @@ pub enum EscrowError {
         batch: BatchId,
         /// The line.
         line: u32,
+    },
+    /// The seed is on another token, or is this one's already.
+    #[error("this seed belongs to {serial} already (entry {entry})")]
+    SeedTaken {
+        /// Whose it is.
+        serial: SerialNumber,
+        /// Its entry.
+        entry: EntryId,
+    },
+    /// The token has another seed that is in use.
+    #[error("another seed of {serial} is in use (entry {entry})")]
+    TokenTaken {
+        /// The token.
+        serial: SerialNumber,
+        /// The entry in use.
+        entry: EntryId,
     },
     /// The entry holds a token's access key, not a seed.
     #[error("entry {entry} holds the access key of a token, no seed")]

@@ -20,7 +20,7 @@ use crate::store::{self, EntryRow, EscrowStore, HeaderRow, HolderRow, View, Wrap
 use crate::wrap::{self, Key};
 use crate::{
     CheckReport, Entry, EntryId, EscrowError, EscrowId, Event, EventFilter, EventKind, Facts, Filter, Finding, Member,
-    Officer, Opener, Pins, Roster, StationKey, StoreUrl, check, duplicate, lease,
+    Officer, Opener, Pins, Roster, StationKey, StoreUrl, check, claim, duplicate, lease,
 };
 
 /// Rows that are read at a time where there may be many.
@@ -192,20 +192,7 @@ impl Escrow {
     /// with its signed events.
     pub fn current(&self, identity: &TokenIdentity) -> Result<Vec<Entry>, EscrowError> {
         let trust = self.inner.trust();
-        store::read(&*self.inner.store, |view| {
-            let rows = view.entries(&Filter::identity(identity), &[], usize::MAX)?;
-            let (mut events, mut entries) = (Events::new(), Vec::new());
-            for row in rows.iter().rev() {
-                let entry = Entry::try_from(row)?;
-                opener::verify_history(view, &trust, entry.id, row, &mut events)?;
-                let decides = entry.state.is_finished();
-                entries.push(entry);
-                if decides {
-                    break;
-                }
-            }
-            Ok(entries)
-        })
+        store::read(&*self.inner.store, |view| claim::current(view, &trust, identity))
     }
 
     /// The entry with this id, or the only one whose id begins like this.

@@ -64,6 +64,7 @@ mod batches;
 mod canon;
 mod check;
 mod checkpoint;
+mod claim;
 mod copy;
 mod custodian;
 mod duplicate;

@@ -1,12 +1,16 @@
 //! What a station does: sealing before a token is touched, and noting what became of it.
 
+use std::cell::RefCell;
 use std::slice;
 use std::sync::PoisonError;
 
-use oathburn_oath::{Slot, TokenIdentity};
+use oathburn_oath::{Slot, TokenIdentity, TokenRecord};
 
 use crate::annotation::AnnotationRow;
 use crate::audit::SESSIONS;
+use crate::claim;
+use crate::entry::NO_TOKENS;
+
 use crate::escrow::{Inner, duplicate_keys};
 use crate::journal::{Draft, EventDraft, MAX_TOUCHED, TouchDraft};
 use crate::keys::KeyPair;
@@ -26,20 +30,23 @@ pub(crate) struct Sealing {
     sealer: Sealer,
     /// Whether the session's row is in the store.
     stored: bool,
-    tag_key: (i64, Key),
+    /// The keys of tags; the last one tags what is sealed.
+    tag_keys: Vec<(i64, Key)>,
 }
 
 impl Escrow {
-    /// Seals a seed for a token that is about to be programmed. The entry is durable when this returns.
+    /// Seals a seed for a token that is about to be programmed. The entry is durable when this returns. A seed that
+    /// another token has is refused; that is looked up in the transaction that seals.
     pub fn reserve(&self, reservation: &Reservation<'_>) -> Result<EntryId, EscrowError> {
-        let entries =
-            self.seal(slice::from_ref(reservation), &EventDraft::new(EventKind::Reserved, Facts::new()), &[])?;
-        Ok(entries[0])
+        let event = EventDraft::new(EventKind::Reserved, Facts::new());
+        let ids = self.sealing_rows(slice::from_ref(reservation), &event, Condition::Free, &mut |_, _, _| {})?;
+        Ok(ids[0])
     }
 
     /// Seals the seeds of a file, all or none, in one transaction. The facts go into the events.
     pub fn import(&self, reservations: &[Reservation<'_>], facts: Facts) -> Result<Vec<EntryId>, EscrowError> {
-        self.seal(reservations, &EventDraft::new(EventKind::Imported, facts), &[])
+        let event = EventDraft::new(EventKind::Imported, facts);
+        self.sealing_rows(reservations, &event, Condition::None, &mut |_, _, _| {})
     }
 
     /// Seals those of which the escrow has neither token nor seed, in one transaction, and says of each its entry or
@@ -58,36 +65,30 @@ impl Escrow {
         Ok(known.into_iter().map(one).collect())
     }
 
-    /// Seals a seed that no token is programmed with now, with what is noted of it, and supersedes other entries in the
-    /// same transaction. A seed of origin [`Origin::Imported`] is on a token already, because somebody says so; any other
-    /// is reserved for a token that will be burned.
+    /// Seals a seed that no token is programmed with now, with what is noted of it, and says what it supersedes, in one
+    /// transaction. A seed of origin [`Origin::Imported`] is on a token already, because somebody says so; any other is
+    /// reserved for a token that will be burned. A seed that a live entry has is refused, and so is one for a token that
+    /// has another, unless that is to be replaced.
     pub fn add(
         &self,
         reservation: &Reservation<'_>,
         annotation: &Annotation,
-        superseded: &[EntryId],
+        replace: bool,
         reason: Option<&str>,
-    ) -> Result<EntryId, EscrowError> {
+    ) -> Result<(EntryId, Vec<EntryId>), EscrowError> {
         let imported = reservation.origin == Origin::Imported;
         let kind = if imported { EventKind::Imported } else { EventKind::Reserved };
         let event = EventDraft::new(kind, annotation.in_facts(Facts::new())).because(reason);
-        let entries = self.seal(slice::from_ref(reservation), &event, superseded)?;
-        Ok(entries[0])
-    }
-
-    fn seal(
-        &self,
-        reservations: &[Reservation<'_>],
-        event: &EventDraft,
-        superseded: &[EntryId],
-    ) -> Result<Vec<EntryId>, EscrowError> {
-        self.sealing_rows(reservations, event, Condition::None, &mut |_, rows, draft| {
+        let superseded = RefCell::default();
+        let condition = Condition::Add { imported, replace, superseded: &superseded };
+        let ids = self.sealing_rows(slice::from_ref(reservation), &event, condition, &mut |_, rows, draft| {
             let first = rows.first().and_then(|row| EntryId::from_slice(&row.id)).map(|id| id.to_string());
-            for some in superseded.chunks(MAX_TOUCHED) {
+            for some in superseded.borrow().chunks(MAX_TOUCHED) {
                 let by = Facts::new().with_some("by", first.clone());
                 draft.events.push(EventDraft::new(EventKind::Superseded, by).touching(some.iter().copied()));
             }
-        })
+        })?;
+        Ok((ids[0], superseded.into_inner()))
     }
 
     /// Seals, and writes on some condition; `more` adds what is to be written in the same transaction.
@@ -119,7 +120,8 @@ impl Escrow {
                     // An officer has merged it with others meanwhile: another one is begun.
                     return Err(EscrowError::RosterUnsteady);
                 }
-                let (rows, reservations) = condition.choose(view, trust, inner, (&rows, reservations), time)?;
+                let from = (rows.as_slice(), reservations);
+                let (rows, reservations) = condition.choose(view, trust, inner, &sealing.tag_keys, from, time)?;
                 ids = rows.iter().filter_map(|row| EntryId::from_slice(&row.id)).collect();
                 let mut draft = Draft { entries: rows.clone(), ..Draft::default() };
                 if !sealing.stored && !rows.is_empty() {
@@ -179,9 +181,11 @@ impl Escrow {
     fn begin_with(&self, trust: &Trust, keys: &KeyPair) -> Result<Sealing, EscrowError> {
         let roster = trust.latest();
         let found = store::read(&*self.inner.store, |view| duplicate_keys(view, trust, keys))?;
-        let tag_key = found.into_iter().next_back().ok_or(EscrowError::NotWrapped { key: "duplicate key" })?;
+        if found.is_empty() {
+            return Err(EscrowError::NotWrapped { key: "duplicate key" });
+        }
         let officers = roster.officers.iter().map(|officer| officer.keys.recipient.as_str());
-        Ok(Sealing { sealer: Sealer::begin(trust.escrow(), roster.version, officers)?, stored: false, tag_key })
+        Ok(Sealing { sealer: Sealer::begin(trust.escrow(), roster.version, officers)?, stored: false, tag_keys: found })
     }
 
     pub(crate) fn require_approval(&self, trust: &Trust) -> Result<(), EscrowError> {
@@ -215,7 +219,9 @@ impl Escrow {
                 let mut verified = Events::new();
                 opener::verify_history(view, trust, entry, &row, &mut verified)?;
                 let identity = crate::Entry::try_from(&row)?.identity;
-                let others = view.entries(&Filter::identity(&identity), &[], usize::MAX)?;
+                let states = EntryState::ALL.iter().copied().filter(|state| state.is_live()).collect();
+                let in_use = Filter { states, ..Filter::identity(&identity) };
+                let others = view.entries(&in_use, &[], usize::MAX)?;
                 let before = others.iter().filter(|other| other.id != row.id && is_replaced(other, &row));
                 let before = before.filter_map(|other| EntryId::from_slice(&other.id).map(|id| (id, other)));
                 let mut own = Vec::new();
@@ -347,6 +353,10 @@ impl Escrow {
 pub(crate) enum Condition<'a> {
     /// Nothing.
     None,
+    /// No other token has the seed.
+    Free,
+    /// Neither the seed nor, unless it is replaced, the token is in use; here is what is superseded.
+    Add { imported: bool, replace: bool, superseded: &'a RefCell<Vec<EntryId>> },
     /// The line of the batch is still leased by us.
     Leased(&'a (HolderRow, u32)),
     /// The escrow has neither token nor seed: the others are left out, and here is what it has of each.
@@ -357,7 +367,7 @@ impl Condition<'_> {
     fn line(&self) -> Option<i64> {
         match self {
             Self::Leased((_, number)) => Some((*number).into()),
-            Self::None | Self::New(_) => None,
+            Self::None | Self::Free | Self::Add { .. } | Self::New(_) => None,
         }
     }
 
@@ -367,14 +377,30 @@ impl Condition<'_> {
         view: &dyn View,
         trust: &Trust,
         inner: &Inner,
+        keys: &[(i64, Key)],
         (rows, reservations): (&[EntryRow], &[Reservation<'r>]),
         now: i64,
     ) -> Result<(Vec<EntryRow>, Vec<Reservation<'r>>), EscrowError> {
         let known = match self {
             Self::None => return Ok((rows.to_vec(), reservations.to_vec())),
+            Self::Free => {
+                reservations.iter().try_for_each(|one| is_free(view, trust, keys, one.record, None))?;
+                return Ok((rows.to_vec(), reservations.to_vec()));
+            }
+            Self::Add { imported, replace, superseded } => {
+                for one in reservations {
+                    let found = claim::superseded(view, trust, keys, one.record, (*imported, *replace))?;
+                    superseded.replace(found);
+                }
+                return Ok((rows.to_vec(), reservations.to_vec()));
+            }
             Self::Leased((holder, number)) => {
-                if let Some(batch) = reservations.first().and_then(|one| one.batch) {
+                for one in reservations {
+                    let Some(batch) = one.batch else { continue };
                     still_leased(view, batch, *number, holder, now)?;
+                    let line = view.line(batch.as_bytes(), (*number).into())?;
+                    let own = line.and_then(|line| line.seed).and_then(|id| EntryId::from_slice(&id));
+                    is_free(view, trust, keys, one.record, own)?;
                 }
                 return Ok((rows.to_vec(), reservations.to_vec()));
             }
@@ -394,7 +420,7 @@ impl Sealing {
         let id = EntryId::new();
         let sealed = self.sealer.seal(&id, reservation)?;
         let record = reservation.record;
-        let (tag_key, key) = &self.tag_key;
+        let (tag_key, key) = self.tag_keys.last().expect("there is one, or sealing would not have begun");
         Ok(EntryRow {
             id: id.as_bytes().to_vec(),
             family: record.identity.family.to_string(),
@@ -456,6 +482,20 @@ fn births(
         });
     }
     event
+}
+
+/// Refuses a seed that another token has. Access keys may be the same for many.
+fn is_free(
+    view: &dyn View,
+    trust: &Trust,
+    keys: &[(i64, Key)],
+    record: &TokenRecord,
+    own: Option<EntryId>,
+) -> Result<(), EscrowError> {
+    if NO_TOKENS.contains(&record.identity.family.as_str()) {
+        return Ok(());
+    }
+    claim::seed_is_free(view, trust, keys, record, own)
 }
 
 /// Refuses to begin a burn for a line that is somebody else's by now, or that has ended.

@@ -77,3 +77,52 @@ fn of_those_who_import_one_file_at_the_same_time_one_gets_each_token() {
     assert_eq!(escrow.entries(&Filter::default()).unwrap().len(), records.len());
     assert_eq!(escrow.check(Some(&home.officer)).unwrap().findings, []);
 }
+
+/// The second has looked, and found nothing, before the first one writes: both hold an escrow that is open.
+#[test]
+fn a_seed_that_was_taken_meanwhile_is_refused() {
+    let home = Home::new();
+    let (one, two) = (home.open(), home.open());
+    let first = reserve(&one, "0001", b"the first seed of all");
+    let mine = record("0002", b"the first seed of all");
+    let error = two.reserve(&Reservation { record: &mine, origin: Origin::Given, batch: None }).unwrap_err();
+    assert!(matches!(&error, EscrowError::SeedTaken { entry, .. } if *entry == first), "{error}");
+    // For its own token once more it is no duplicate, nor when the other is out of use.
+    let again = reserve(&two, "0001", b"the first seed of all");
+    for entry in [first, again] {
+        one.retire(entry, None).unwrap();
+    }
+    reserve(&two, "0002", b"the first seed of all");
+    assert!(one.check(Some(&home.officer)).unwrap().is_sound());
+}
+
+#[test]
+fn a_token_that_was_added_meanwhile_is_replaced_on_purpose_only() {
+    let home = Home::new();
+    let (one, two) = (home.open(), home.open());
+    let add = |escrow: &Escrow, serial: &str, seed: &[u8], origin, replace| {
+        let record = record(serial, seed);
+        let reservation = Reservation { record: &record, origin, batch: None };
+        escrow.add(&reservation, &Annotation::default(), replace, None)
+    };
+    let (first, _) = add(&one, "0001", b"a first seed for it.", Origin::Imported, false).unwrap();
+    let error = add(&two, "0001", b"a second seed for it", Origin::Imported, false).unwrap_err();
+    assert!(matches!(&error, EscrowError::TokenTaken { entry, .. } if *entry == first), "{error}");
+    // Nor may a seed come twice, whatever is to be replaced.
+    for (serial, origin) in [("0001", Origin::Imported), ("0002", Origin::Imported), ("0002", Origin::Given)] {
+        let error = add(&two, serial, b"a first seed for it.", origin, true).unwrap_err();
+        assert!(matches!(&error, EscrowError::SeedTaken { entry, .. } if *entry == first), "{error}");
+    }
+    // A burn that is to come takes nothing away yet.
+    let (reserved, none) = add(&two, "0001", b"a third seed for it.", Origin::Given, false).unwrap();
+    assert_eq!(none, []);
+    let (last, mut gone) = add(&two, "0001", b"a second seed for it", Origin::Imported, true).unwrap();
+    gone.sort_unstable();
+    assert_eq!(gone, [first, reserved]);
+    let state = |id: EntryId| one.entry(&id.to_string()).unwrap().state;
+    assert_eq!(
+        [first, reserved, last].map(state),
+        [EntryState::Superseded, EntryState::Superseded, EntryState::Imported]
+    );
+    assert!(one.check(Some(&home.officer)).unwrap().is_sound());
+}

@@ -42,7 +42,7 @@ pub enum StationError {
     },
     /// The escrow failed before anything was written to a token.
     #[error(transparent)]
-    Escrow(#[from] EscrowError),
+    Escrow(EscrowError),
     /// A seed could not be made.
     #[error(transparent)]
     Seed(#[from] OathError),
@@ -198,6 +198,17 @@ fn describe(card: &ForeignCard) -> String {
         format!("on the reader lies {kind}, no programmable token")
     } else {
         format!("on the reader lies {kind} ({}), no programmable token", card.applets.join(", "))
+    }
+}
+
+impl From<EscrowError> for StationError {
+    /// What the escrow finds out when it seals is said as it is where it was looked up before.
+    fn from(error: EscrowError) -> Self {
+        match error {
+            EscrowError::SeedTaken { serial, entry } => Self::DuplicateSeed { serial, entry },
+            EscrowError::TokenTaken { serial, entry } => Self::Live { serial, entry },
+            error => Self::Escrow(error),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use oathburn_escrow::{Entry, EntryState, Escrow, Origin, Reservation};
+use oathburn_escrow::{Origin, Reservation};
 use oathburn_oath::{
     Algorithm, Digits, FamilyId, SerialNumber, Slot, TimeStep, TokenIdentity, TokenRecord, TotpParams,
 };
@@ -113,11 +113,12 @@ impl Add {
             seed: input.seed,
         };
         let escrow = context.escrow()?;
-        let replaced = replaced(&escrow, &record, self.to_burn, self.replace)?;
         let annotation = self.notes.annotation(Vec::new());
         let origin = if self.to_burn { Origin::Given } else { Origin::Imported };
         let reservation = Reservation { record: &record, origin, batch: None };
-        let id = escrow.add(&reservation, &annotation, &replaced, self.reason.as_deref())?;
+        let added = escrow.add(&reservation, &annotation, self.replace, self.reason.as_deref());
+        // Said as a burn says it.
+        let (id, replaced) = added.map_err(StationError::from)?;
         let entry = escrow.entry(&id.to_string())?;
         let mut json = entries::to_json(&entry);
         json["superseded"] = replaced.iter().map(ToString::to_string).collect();
@@ -136,26 +137,4 @@ impl Add {
             Failure::usage(message, "name the family that will burn the token with --family (`token2-single`)")
         })
     }
-}
-
-/// What the new entry supersedes. A seed that another token has, or that this one has already, is refused.
-fn replaced(
-    escrow: &Escrow,
-    record: &TokenRecord,
-    to_burn: bool,
-    replace: bool,
-) -> std::result::Result<Vec<oathburn_escrow::EntryId>, Failure> {
-    let twice = escrow.duplicates_of(&record.seed)?;
-    if let Some(other) = twice.into_iter().find(|other| other.state.is_live()) {
-        return Err(StationError::DuplicateSeed { serial: other.identity.serial, entry: other.id }.into());
-    }
-    if to_burn {
-        return Ok(Vec::new());
-    }
-    let live: Vec<Entry> =
-        escrow.current(&record.identity)?.into_iter().filter(|entry| entry.state.is_live()).collect();
-    if let Some(in_use) = live.iter().find(|entry| entry.state != EntryState::Reserved).filter(|_| !replace) {
-        return Err(StationError::Live { serial: in_use.identity.serial.clone(), entry: in_use.id }.into());
-    }
-    Ok(if replace { live.iter().map(|entry| entry.id).collect() } else { Vec::new() })
 }

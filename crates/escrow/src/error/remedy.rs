@@ -76,6 +76,8 @@ impl Remedy for EscrowError {
             Self::RecordChanged { .. } => "record-changed",
             Self::RecordBroken { .. } => "record-broken",
             Self::RecordsKeyless => "records-keyless",
+            Self::SeedTaken { .. } => "seed-taken",
+            Self::TokenTaken { .. } => "token-taken",
             Self::WrongState { .. } => "entry-state",
             Self::NotOnToken { .. } => "entry-not-on-token",
             Self::FactRefused { .. } => "fact-refused",
@@ -180,6 +182,12 @@ impl Remedy for EscrowError {
             Self::BatchAmbiguous { .. } => "give more of the batch's id",
             Self::BatchEnded { .. } => {
                 "nothing was written; failed lines are taken up again with `oathburn batch retry-failed`, others by a new batch"
+            }
+            Self::SeedTaken { .. } => {
+                "use a seed of its own for each token; retire the other entry first if its token is lost"
+            }
+            Self::TokenTaken { .. } => {
+                "if its user is to get a new seed, replace it; the old one stays in the escrow as superseded"
             }
             Self::LineTaken { .. } => "nothing was written; lay the token on again",
             Self::WrongState { .. } => {

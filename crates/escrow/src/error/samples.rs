@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::{BatchId, EntryId, EntryState, EscrowError, EscrowId, Role};
 
 oathburn_oath::variants! {
-    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder StoreOlder CheckpointUnreadable CheckpointForged BackupIo BackupExists BackupUnreadable BackupForOthers BackupUnsound CopyUnsound CopyDiffers CopyOvertaken PinUnreadable PinIo MessageKeyNeeded MessageNotOpened StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous AccessKey DeskEntry RecordChanged RecordBroken RecordsKeyless BatchUnknown BatchAmbiguous BatchEnded LineTaken WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady SshKeyUnsupported AgentIo AgentFolder AgentGone
+    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder StoreOlder CheckpointUnreadable CheckpointForged BackupIo BackupExists BackupUnreadable BackupForOthers BackupUnsound CopyUnsound CopyDiffers CopyOvertaken PinUnreadable PinIo MessageKeyNeeded MessageNotOpened StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous AccessKey DeskEntry RecordChanged RecordBroken RecordsKeyless BatchUnknown BatchAmbiguous BatchEnded LineTaken SeedTaken TokenTaken WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady SshKeyUnsupported AgentIo AgentFolder AgentGone
 }
 
 impl EscrowError {
@@ -15,6 +15,7 @@ impl EscrowError {
     pub fn samples() -> Vec<Self> {
         let (path, store) = (PathBuf::from("/home/alice/officer.key"), "/srv/escrow.db".to_owned());
         let backup = || PathBuf::from("/mnt/escrow.age");
+        let serial = || oathburn_oath::SerialNumber::new("8659622000001").expect("a literal of digits");
         let source = || io::Error::from(io::ErrorKind::PermissionDenied);
         let entry = EntryId::from_slice(&[0x01; 16]).expect("16 bytes");
         let batch = BatchId::from_slice(&[0x04; 16]).expect("16 bytes");
@@ -89,6 +90,8 @@ impl EscrowError {
             Self::BatchAmbiguous { text: "0190".into() },
             Self::BatchEnded { batch, state: "cancelled".into() },
             Self::LineTaken { batch, line: 7 },
+            Self::SeedTaken { serial: serial(), entry },
+            Self::TokenTaken { serial: serial(), entry },
             Self::AccessKey { entry },
             Self::DeskEntry { entry },
             Self::RecordChanged { kind: "person".into() },
