@@ -6,7 +6,7 @@
 use oathburn_oath::{Digits, Seed, SerialNumber, TimeStep, TotpParams, UnixTime};
 
 use crate::entry::named;
-use crate::store::{BatchRow, EntryRow, LineRow};
+use crate::store::{BatchRow, EntryRow, HolderRow, LineRow};
 use crate::{BatchId, Entry, EntryId, EscrowError, Facts};
 
 named! {
@@ -143,6 +143,8 @@ pub struct Lease {
     pub batch: BatchId,
     /// The line, as its signed events say it.
     pub line: Line,
+    /// Who holds it.
+    pub(crate) holder: HolderRow,
 }
 
 /// What a token gets that comes to be burned.

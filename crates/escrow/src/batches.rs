@@ -172,7 +172,7 @@ impl Escrow {
                 if verified.is_err() {
                     inner.store.release(&row.batch, row.line, &wanted.holder)?;
                 }
-                Ok(Claim::Leased(Box::new(Lease { batch, line: verified? })))
+                Ok(Claim::Leased(Box::new(Lease { batch, line: verified?, holder: wanted.holder })))
             }
             store::Leased::Busy(line) => Ok(Claim::Busy { line: number(line) }),
             store::Leased::Ended(line, state) => match LineState::from_name(&state) {
@@ -181,25 +181,6 @@ impl Escrow {
             },
             store::Leased::Nothing => Ok(Claim::Nothing),
         }
-    }
-
-    /// Gives a lease back.
-    pub fn release(&self, lease: &Lease) -> Result<(), EscrowError> {
-        let inner = &*self.inner;
-        inner.store.release(lease.batch.as_bytes(), lease.line.number.into(), &inner.holder())
-    }
-
-    /// Seals a seed for a leased line, as [`Escrow::reserve`] does. Refused when the lease was lost meanwhile, or the
-    /// batch was ended.
-    pub fn reserve_line(&self, lease: &Lease, record: &TokenRecord, origin: Origin) -> Result<EntryId, EscrowError> {
-        let reservation = Reservation { record, origin, batch: Some(lease.batch) };
-        let ids = self.sealing_rows(
-            std::slice::from_ref(&reservation),
-            &EventDraft::new(EventKind::Reserved, Facts::new()),
-            Condition::Leased(&(self.inner.holder(), lease.line.number)),
-            &mut |_, _, _| {},
-        )?;
-        Ok(ids[0])
     }
 
     /// Gives a line up, with a reason for people.

@@ -71,13 +71,44 @@ impl Escrow {
         who: &Writer,
         clock: &dyn Clock,
     ) -> Result<EscrowId, EscrowError> {
+        let operator = who.operator.clone().unwrap_or_else(|| format!("uid {}", who.uid));
+        let officers = [Member { label: operator, keys: officer.public() }];
+        Self::found(url, (officer, &officers), station, pins, who, clock)
+    }
+
+    /// Makes a new store for a station that is on its own: these officers can open what it seals, and it cannot. The
+    /// roster is signed by somebody who is made up for it and forgotten at once, so that nobody at the station ever
+    /// held a key that opens or lets others in.
+    pub fn init_for(
+        url: &StoreUrl,
+        officers: &[Member],
+        station: &StationKey,
+        pins: &Pins,
+        who: &Writer,
+        clock: &dyn Clock,
+    ) -> Result<EscrowId, EscrowError> {
+        if officers.is_empty() {
+            return Err(EscrowError::LastOfficer);
+        }
+        let founder = Officer::generate()?;
+        let mut officers = officers.to_vec();
+        officers.push(Member::new("founder, forgotten", founder.public())?);
+        Self::found(url, (&founder, &officers), station, pins, who, clock)
+    }
+
+    fn found(
+        url: &StoreUrl,
+        (officer, officers): (&Officer, &[Member]),
+        station: &StationKey,
+        pins: &Pins,
+        who: &Writer,
+        clock: &dyn Clock,
+    ) -> Result<EscrowId, EscrowError> {
         let escrow = EscrowId::new();
         let now = clock.now();
         let time = seconds(now.seconds());
-        let operator = who.operator.clone().unwrap_or_else(|| format!("uid {}", who.uid));
-        let officers = [Member { label: operator, keys: officer.public() }];
         let stations = [Member { label: who.host.clone(), keys: station.public() }];
-        let (roster, row) = Roster::sign(escrow, None, now, &officers, &stations, officer.keys())?;
+        let (roster, row) = Roster::sign(escrow, None, now, officers, &stations, officer.keys())?;
         let recipients = officers.iter().chain(&stations).map(|member| member.keys.recipient.as_str());
         let duplicate_key = WrapRow {
             id: 1_i64.to_be_bytes().to_vec(),

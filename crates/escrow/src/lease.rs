@@ -8,6 +8,32 @@ use crate::store::HolderRow;
 /// How long a lease holds where nobody can see whether its holder lives: longer than any conversation with a token.
 pub(crate) const LEASE_SECONDS: i64 = 15 * 60;
 
+/// What stands for the namespace of processes in leases of remote stations.
+pub(crate) const REMOTE: &str = "remote";
+
+/// A station far away, in whose name lines are leased: nobody here can see whether it lives, so its leases end by
+/// themselves, or when they are taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteHolder(HolderRow);
+
+impl RemoteHolder {
+    /// The station that whoever leases for it calls so, for good: another name is another station.
+    pub fn new(station: &str) -> Self {
+        let name = station.to_owned();
+        let (boot, namespace) = (String::new(), REMOTE.to_owned());
+        Self(HolderRow { station: name.as_bytes().to_vec(), host: name, boot, namespace, pid: 0, started: 0 })
+    }
+
+    /// What the station is called.
+    pub fn station(&self) -> &str {
+        &self.0.host
+    }
+
+    pub(crate) fn row(&self) -> &HolderRow {
+        &self.0
+    }
+}
+
 /// This process, as other processes can recognise it. Where the system does not tell, its texts are empty and its
 /// leases only expire.
 pub(crate) fn this_process(station: &WriterId, host: &str) -> HolderRow {
@@ -77,6 +103,7 @@ mod tests {
         assert!(!changed(|one| (one.boot, one.host) = ("x".into(), "other".into())));
         assert!(!changed(|one| (one.pid, one.namespace) = (1 << 40, "pid:[1]".into())));
         assert!(!changed(|one| (one.pid, one.boot) = (1 << 40, String::new())));
+        assert!(!is_dead(RemoteHolder::new("00-1A-2B-3C-4D-5E").row(), &us));
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = i64::from(child.id());
         let _ended = child.wait().unwrap();

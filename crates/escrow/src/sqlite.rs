@@ -6,6 +6,7 @@ mod format;
 mod image;
 mod query;
 mod records;
+mod remote;
 mod view;
 mod write;
 
@@ -21,7 +22,9 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use self::fault::Fault;
 pub(crate) use self::image::Arriving;
 use self::view::SqliteView;
-use crate::store::{Commit, EscrowStore, Filling, HolderRow, LeaseWanted, Leased, View};
+use crate::store::{
+    Commit, EscrowStore, Filling, HolderRow, LeaseWanted, Leased, LineRow, LinesWanted, RemoteLeaseRow, View,
+};
 use crate::{EscrowError, keyfile};
 
 /// `oath`: how SQLite files of ours are marked (PRAGMA `application_id`).
@@ -237,6 +240,18 @@ impl EscrowStore for SqliteStore {
 
     fn release(&self, batch: &[u8], line: i64, holder: &HolderRow) -> Result<(), EscrowError> {
         batches::release(&mut self.connection(), batch, line, holder).map_err(|error| self.fault.of(error))
+    }
+
+    fn lease_lines(&self, wanted: &LinesWanted) -> Result<Vec<LineRow>, EscrowError> {
+        remote::lease_lines(&mut self.connection(), wanted).map_err(|error| self.fault.of(error))
+    }
+
+    fn remote_leases(&self, station: Option<&str>) -> Result<Vec<RemoteLeaseRow>, EscrowError> {
+        remote::leases(&self.connection(), station).map_err(|error| self.fault.of(error))
+    }
+
+    fn release_remote(&self, station: &str, of: (Option<&[u8]>, Option<i64>)) -> Result<u64, EscrowError> {
+        remote::release(&self.connection(), station, of).map_err(|error| self.fault.of(error))
     }
 }
 

@@ -33,6 +33,16 @@ pub(crate) trait EscrowStore: Send + Sync {
 
     /// Drops a lease, if it is this holder's.
     fn release(&self, batch: &[u8], line: i64, holder: &HolderRow) -> Result<(), EscrowError>;
+
+    /// Drops the leases of the dead and the expired ones, and leases lines in the name of a remote station, in order.
+    /// It is durable: whoever holds them is not here, and goes on after a crash of this machine.
+    fn lease_lines(&self, wanted: &LinesWanted) -> Result<Vec<LineRow>, EscrowError>;
+
+    /// The leases of one remote station, or of all of them, in order.
+    fn remote_leases(&self, station: Option<&str>) -> Result<Vec<RemoteLeaseRow>, EscrowError>;
+
+    /// Drops leases of a remote station, on a line or on all lines, of a batch or of all batches; says how many.
+    fn release_remote(&self, station: &str, of: (Option<&[u8]>, Option<i64>)) -> Result<u64, EscrowError>;
 }
 
 /// A store that is being filled.
@@ -464,6 +474,36 @@ pub(crate) struct LeaseWanted {
     /// Holders whose leases do not count.
     pub(crate) dead: Vec<HolderRow>,
     pub(crate) now: i64,
+    pub(crate) expires_at: i64,
+}
+
+/// Leases that are asked for in the name of a remote station.
+#[derive(Debug)]
+pub(crate) struct LinesWanted {
+    pub(crate) batch: Vec<u8>,
+    pub(crate) which: LinesWhich,
+    pub(crate) holder: HolderRow,
+    /// Holders whose leases do not count.
+    pub(crate) dead: Vec<HolderRow>,
+    pub(crate) now: i64,
+    pub(crate) expires_at: i64,
+}
+
+/// Which lines are asked for.
+#[derive(Debug)]
+pub(crate) enum LinesWhich {
+    /// Up to `limit` lines that are open and leased by nobody, in order; those that name a token only if `named`.
+    Open { limit: usize, named: bool },
+    /// This one, if work is left on it and nobody leases it but the holder; `take_over`: or another remote station.
+    This { line: i64, take_over: bool },
+}
+
+/// A lease of a remote station.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RemoteLeaseRow {
+    pub(crate) batch: Vec<u8>,
+    pub(crate) line: i64,
+    pub(crate) station: String,
     pub(crate) expires_at: i64,
 }
 

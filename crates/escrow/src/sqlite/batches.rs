@@ -172,25 +172,25 @@ pub(super) fn lease(connection: &mut Connection, wanted: &LeaseWanted) -> rusqli
         let found = pick(transaction, wanted)?;
         if let Leased::Line(line) = &found {
             let holder = &wanted.holder;
-            transaction
-                .prepare_cached(
-                    "INSERT INTO leases (batch, line, station, host, boot, namespace, pid, started, expires_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                )?
-                .execute(params![
-                    line.batch,
-                    line.line,
-                    holder.station,
-                    holder.host,
-                    holder.boot,
-                    holder.namespace,
-                    holder.pid,
-                    holder.started,
-                    wanted.expires_at
-                ])?;
+            insert_lease(transaction, line, holder, wanted.expires_at)?;
         }
         Ok(found)
     })
+}
+
+pub(super) fn insert_lease(
+    connection: &Connection,
+    line: &LineRow,
+    holder: &HolderRow,
+    expires_at: i64,
+) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO leases (batch, line, station, host, boot, namespace, pid, started, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?;
+    let HolderRow { station, host, boot, namespace, pid, started } = holder;
+    insert.execute(params![line.batch, line.line, station, host, boot, namespace, pid, started, expires_at])?;
+    Ok(())
 }
 
 pub(super) fn release(
@@ -202,7 +202,12 @@ pub(super) fn release(
     hastily(connection, |transaction| drop_leases(transaction, batch, Some(line), holder))
 }
 
-fn drop_leases(connection: &Connection, batch: &[u8], line: Option<i64>, holder: &HolderRow) -> rusqlite::Result<()> {
+pub(super) fn drop_leases(
+    connection: &Connection,
+    batch: &[u8],
+    line: Option<i64>,
+    holder: &HolderRow,
+) -> rusqlite::Result<()> {
     let mut delete = connection.prepare_cached(
         "DELETE FROM leases WHERE batch = ?1 AND (?2 IS NULL OR line = ?2) AND station = ?3 AND host = ?4 AND boot = ?5
             AND namespace = ?6 AND pid = ?7 AND started = ?8",
