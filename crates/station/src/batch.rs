@@ -6,16 +6,18 @@
 
 mod plan;
 mod run;
+mod supply;
 mod token;
 
 use std::collections::HashMap;
 
-use oathburn_escrow::{EntryId, Facts, LineCounts};
+use oathburn_escrow::{BatchId, EntryId, Facts, LineCounts};
 use oathburn_oath::{Algorithm, FamilyId, Remedy, Seed, SerialNumber};
 use oathburn_token::{DisplayTimeout, FAMILIES, Slots, TokenFamily, Transport};
 
 pub use self::plan::PlanProblem;
 pub use self::run::{BatchEnd, BatchRun};
+pub use self::supply::{OneBatch, OpenBatch, Supply};
 use crate::{Event, Identified, StationError};
 
 /// A place where tokens are laid: a reader, by whatever wire.
@@ -134,6 +136,8 @@ pub enum BatchEvent<'a> {
     Identified(&'a Identified),
     /// It gets this line.
     Leased {
+        /// Its batch.
+        batch: BatchId,
         /// The line.
         line: u32,
         /// Its user.
@@ -154,6 +158,8 @@ pub enum BatchEvent<'a> {
     Broken {
         /// Its number, if it told it.
         serial: Option<&'a SerialNumber>,
+        /// The batch for which it was burned, where there was one.
+        batch: Option<BatchId>,
         /// The line that waits for it; `None` when the line is open for any token again.
         line: Option<u32>,
         /// What happened.
@@ -161,6 +167,8 @@ pub enum BatchEvent<'a> {
     },
     /// A line was given up.
     LineFailed {
+        /// Its batch.
+        batch: BatchId,
         /// The line.
         line: u32,
         /// Its user.
@@ -186,6 +194,8 @@ pub enum BatchEvent<'a> {
 /// A line that is done.
 #[derive(Debug)]
 pub struct DoneLine<'a> {
+    /// Its batch.
+    pub batch: BatchId,
     /// The line.
     pub line: u32,
     /// Its user.

@@ -190,7 +190,7 @@ impl BatchObserver for Screen {
         match event {
             BatchEvent::Waiting => self.show(reader, "press the next token's button and lay it on".into()),
             BatchEvent::Identified(token) => self.show(reader, format!("{}, leave it there", token.info.serial)),
-            BatchEvent::Leased { line, upn } => {
+            BatchEvent::Leased { line, upn, .. } => {
                 let who = upn.map_or_else(|| "stock".into(), printable);
                 self.show(reader, format!("line {line}, {who}, leave it there"));
             }
@@ -200,7 +200,7 @@ impl BatchObserver for Screen {
                 let what = serial.map_or_else(String::new, |serial| format!("{serial} is not burned: "));
                 self.problem(reader, &what, *why);
             }
-            BatchEvent::Broken { serial, line, why } => {
+            BatchEvent::Broken { serial, line, why, .. } => {
                 let what = match (serial, line) {
                     (Some(serial), Some(line)) => format!("{serial} is not finished, line {line} waits for it: "),
                     (Some(serial), None) => format!("{serial} was not written to: "),
@@ -208,7 +208,7 @@ impl BatchObserver for Screen {
                 };
                 self.problem(reader, &what, *why);
             }
-            BatchEvent::LineFailed { line, upn, serial, why } => {
+            BatchEvent::LineFailed { line, upn, serial, why, .. } => {
                 let who = upn.map_or_else(String::new, |upn| format!(" ({})", printable(upn)));
                 self.problem(reader, &format!("line {line}{who} failed with {serial}: "), *why);
                 if let Some(bars) = &self.bars {
@@ -283,16 +283,16 @@ fn event_json(reader: &str, event: &BatchEvent<'_>) -> Value {
             let model = token.model.as_ref().map(|model| &model.name);
             json!({ "event": "identified", "serial": token.info.serial.as_str(), "model": model })
         }
-        BatchEvent::Leased { line, upn } => json!({ "event": "leased", "line": line, "upn": upn }),
+        BatchEvent::Leased { line, upn, .. } => json!({ "event": "leased", "line": line, "upn": upn }),
         BatchEvent::Step(event) => json!({ "event": "step", "step": step_name(event) }),
         BatchEvent::Done(line) => done_json("", line),
         BatchEvent::Refused { serial: of, why } => {
             json!({ "event": "refused", "serial": number(*of), "error": error_json(*why) })
         }
-        BatchEvent::Broken { serial: of, line, why } => {
+        BatchEvent::Broken { serial: of, line, why, .. } => {
             json!({ "event": "broken", "serial": number(*of), "line": line, "error": error_json(*why) })
         }
-        BatchEvent::LineFailed { line, upn, serial, why } => json!({
+        BatchEvent::LineFailed { line, upn, serial, why, .. } => json!({
             "event": "line-failed",
             "line": line,
             "upn": upn,

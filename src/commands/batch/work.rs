@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::Args;
 use oathburn_escrow::{BatchId, Escrow};
 use oathburn_oath::SystemClock;
-use oathburn_station::{BatchEnd, BatchOptions, BatchRun, OpenerSource, Place, Prescribed, Station};
+use oathburn_station::{
+    BatchEnd, BatchOptions, BatchRun, OneBatch, OpenBatch, OpenerSource, Place, Prescribed, Station,
+};
 
 use super::ending;
 use super::place::ReaderPlace;
@@ -79,9 +81,7 @@ pub(super) fn work(
     let screen = Screen::new(context, &before, names, work.on_done.clone());
     let run = BatchRun {
         station,
-        batch,
-        options,
-        prescribed,
+        supply: &OneBatch { batch: OpenBatch { id: batch, options }, prescribed },
         interrupted: &|| deferred.is_interrupted(),
         patience: work.wait.map(Duration::from_secs),
     };

@@ -6,11 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use oathburn_escrow::{BatchId, BatchState, LineCounts};
+use oathburn_escrow::{BatchId, BatchState, Line, LineCounts, LineState};
 use oathburn_oath::SerialNumber;
 
 use super::token::Next;
-use super::{BatchEvent, BatchObserver, BatchOptions, Place, Prescribed, Trouble, TroubleKind};
+use super::{BatchEvent, BatchObserver, Place, Supply, Trouble, TroubleKind};
 use crate::{Station, StationError};
 
 /// How often the escrow is asked whether somebody else has finished or cancelled the batch.
@@ -18,16 +18,12 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How long a reader that is away is left alone.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A batch and those who work on it.
+/// Batches and those who work on them.
 pub struct BatchRun<'a> {
     /// Who burns.
     pub station: Station<'a>,
-    /// What is burned.
-    pub batch: BatchId,
-    /// How.
-    pub options: BatchOptions,
-    /// Seeds of lines that prescribe one, as far as they are at hand.
-    pub prescribed: &'a Prescribed,
+    /// What is burned, and how.
+    pub supply: &'a dyn Supply,
     /// Asked a few times a second whether to end; a conversation with a token is never cut.
     pub interrupted: &'a (dyn Fn() -> bool + Sync),
     /// End when no token came for so long.
@@ -57,7 +53,8 @@ pub(super) struct Shared<'a> {
     end: Mutex<Option<BatchEnd>>,
     last_token: Mutex<Instant>,
     last_look: Mutex<Instant>,
-    pub(super) counts: Mutex<LineCounts>,
+    /// How the lines stand of each batch that was seen.
+    counts: Mutex<HashMap<BatchId, LineCounts>>,
     /// How often a token failed in this run.
     pub(super) attempts: Mutex<HashMap<SerialNumber, u32>>,
     /// Tokens that are not tried again in this run.
@@ -67,9 +64,13 @@ pub(super) struct Shared<'a> {
 impl BatchRun<'_> {
     /// Works until no line is left, or something ends it. Each place has a thread of its own.
     pub fn run(&self, places: Vec<Box<dyn Place>>, observer: &dyn BatchObserver) -> BatchEnd {
-        let counts = match self.station.escrow.line_counts(self.batch) {
+        let counts = self.supply.batches().into_iter().map(|batch| {
+            let counts = self.station.escrow.line_counts(batch.id)?;
+            Ok((batch.id, counts))
+        });
+        let counts = match counts.collect::<Result<HashMap<_, _>, StationError>>() {
             Ok(counts) => counts,
-            Err(error) => return BatchEnd::Stopped(Box::new(error.into())),
+            Err(error) => return BatchEnd::Stopped(Box::new(error)),
         };
         let now = Instant::now();
         let shared = Shared {
@@ -141,16 +142,46 @@ impl Shared<'_> {
 
     /// Asks the escrow whether there is still something to do.
     pub(super) fn look(&self) {
-        let escrow = self.run.station.escrow;
-        let state = escrow
-            .finish_batch(self.run.batch)
-            .and_then(|finished| if finished { Ok(BatchState::Finished) } else { escrow.batch_state(self.run.batch) });
-        match state {
-            Ok(BatchState::Finished) => self.end(BatchEnd::Finished),
-            Ok(BatchState::Cancelled) => self.end(BatchEnd::Cancelled),
-            // What is wrong with the escrow is said when something is to be written.
-            _ => {}
+        let (escrow, supply) = (self.run.station.escrow, self.run.supply);
+        let mut end = BatchEnd::Finished;
+        for batch in supply.batches() {
+            let state = escrow
+                .finish_batch(batch.id)
+                .and_then(|finished| if finished { Ok(BatchState::Finished) } else { escrow.batch_state(batch.id) });
+            match state {
+                Ok(BatchState::Finished) => supply.changed(batch.id),
+                Ok(BatchState::Cancelled) => {
+                    supply.changed(batch.id);
+                    end = BatchEnd::Cancelled;
+                }
+                // There is; what is wrong with the escrow is said when something is to be written.
+                _ => return,
+            }
         }
+        if !supply.may_grow() {
+            self.end(end);
+        }
+    }
+
+    /// Counts a line that came to its end: how the lines of its batch, and those of all, stand now.
+    pub(super) fn count(&self, batch: BatchId, line: &Line, to: LineState) -> [LineCounts; 2] {
+        let mut counts = lock(&self.counts);
+        if let Some(counts) = counts.get_mut(&batch) {
+            let from = if line.state == LineState::Reserved { &mut counts.reserved } else { &mut counts.open };
+            *from = from.saturating_sub(1);
+            *if to == LineState::Done { &mut counts.done } else { &mut counts.failed } += 1;
+        } else {
+            // A batch that came while we run: it is counted with this line.
+            let now = self.run.station.escrow.line_counts(batch).unwrap_or_default();
+            counts.insert(batch, now);
+        }
+        let all = counts.values().fold(LineCounts::default(), |all, one| LineCounts {
+            open: all.open + one.open,
+            reserved: all.reserved + one.reserved,
+            done: all.done + one.done,
+            failed: all.failed + one.failed,
+        });
+        [counts.get(&batch).copied().unwrap_or_default(), all]
     }
 
     fn serve(&self, reader: usize, mut place: Box<dyn Place>) {

@@ -3,12 +3,14 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use oathburn_escrow::{Claim, Disclosure, Entry, EntryId, EntryState, EscrowError, Facts, Lease, LineState, Purpose};
+use oathburn_escrow::{
+    BatchId, Claim, Disclosure, Entry, EntryId, EntryState, EscrowError, Facts, Lease, LineState, Purpose,
+};
 use oathburn_oath::{Drift, Remedy, SerialNumber, Slot, TokenIdentity, Window};
 use oathburn_token::{Permits, Slots, TokenError, Transport, TransportError};
 
 use super::run::{BatchEnd, Shared, lock};
-use super::{BatchEvent, DoneLine, usual_len};
+use super::{BatchEvent, BatchOptions, DoneLine, OpenBatch, usual_len};
 use crate::{BurnOrder, Burned, Event, Identified, SeedSource, StationError};
 
 /// How often a token may fail after something was written to it, or be refused by itself, before its line is given up.
@@ -32,6 +34,14 @@ pub(super) struct Done {
     burned: Burned,
 }
 
+/// Where a token may be burned.
+struct Fit {
+    /// The line of its unfinished burn, in the first of the batches.
+    own: Option<u32>,
+    /// Batches whose lines it may get, in order.
+    batches: Vec<OpenBatch>,
+}
+
 /// What a broken burn means for its line.
 enum Verdict {
     /// The line can never be burned like this: the next one may.
@@ -53,14 +63,14 @@ impl Shared<'_> {
             Ok(token) => token,
             Err(error @ StationError::Foreign { .. }) => return self.refuse(reader, None, &error),
             Err(error) => {
-                self.observer.event(reader, &BatchEvent::Broken { serial: None, line: None, why: &error });
+                self.observer.event(reader, &BatchEvent::Broken { serial: None, batch: None, line: None, why: &error });
                 return Next::TakeOff;
             }
         };
         self.observer.event(reader, &BatchEvent::Identified(&token));
         let serial = token.info.serial.clone();
-        let own = match self.examine(&token) {
-            Ok(own) => own,
+        let fit = match self.examine(&token) {
+            Ok(fit) => fit,
             Err(error) if is_fatal(&error) => {
                 self.stop(reader, error);
                 return Next::TakeOff;
@@ -69,8 +79,8 @@ impl Shared<'_> {
         };
         let mut skip = HashSet::new();
         loop {
-            let lease = match self.claim(&serial, own, &skip) {
-                Ok(lease) => lease,
+            let (lease, options) = match self.claim(&serial, &fit, &skip) {
+                Ok(leased) => leased,
                 Err(error) if is_fatal(&error) => {
                     self.stop(reader, error);
                     return Next::TakeOff;
@@ -84,16 +94,17 @@ impl Shared<'_> {
                 }
             };
             let upn = lease.line.upn.clone();
-            self.observer.event(reader, &BatchEvent::Leased { line: lease.line.number, upn: upn.as_deref() });
+            let (batch, line) = (lease.batch, lease.line.number);
+            self.observer.event(reader, &BatchEvent::Leased { batch, line, upn: upn.as_deref() });
             let fresh = RefCell::new(None);
-            let burned = self.burn(reader, transport, token.clone(), &lease, &fresh);
+            let burned = self.burn(reader, transport, token.clone(), (&lease, &options), &fresh);
             // A lease that cannot be given back is one of this process, and dies with it.
             let _ = station.escrow.release(&lease);
             match burned {
-                Ok(burned) => return self.done(reader, lease, burned),
+                Ok(burned) => return self.done(reader, lease, burned, &options),
                 Err(error) => match self.settle(reader, &serial, &lease, error, fresh.into_inner()) {
-                    Verdict::LineFails if lease.line.serial.is_none() && own.is_none() => {
-                        skip.insert(lease.line.number);
+                    Verdict::LineFails if lease.line.serial.is_none() && fit.own.is_none() => {
+                        skip.insert((batch, line));
                     }
                     _ => return Next::TakeOff,
                 },
@@ -106,33 +117,42 @@ impl Shared<'_> {
         Next::TakeOff
     }
 
-    /// Whether the token may be burned at all; says the line of its unfinished burn.
-    fn examine(&self, token: &Identified) -> Result<Option<u32>, StationError> {
-        let run = self.run;
+    /// Whether the token may be burned at all, and where.
+    fn examine(&self, token: &Identified) -> Result<Fit, StationError> {
+        let supply = self.run.supply;
         let serial = &token.info.serial;
-        if !run.options.families().any(|family| family.id() == token.info.family) {
-            return Err(StationError::OtherFamily { serial: serial.clone(), family: token.info.family.clone() });
+        let mut batches = supply.batches();
+        if !batches.is_empty() {
+            batches.retain(|batch| batch.options.families().any(|family| family.id() == token.info.family));
+            if batches.is_empty() {
+                let (serial, family) = (serial.clone(), token.info.family.clone());
+                return Err(StationError::OtherFamily { serial, family });
+            }
         }
         match &token.model {
             Some(model) if !model.programmable => {
                 let error = TokenError::NotProgrammable { model: model.name.clone(), serial: serial.clone() };
                 return Err(error.into());
             }
-            None if !run.options.unlisted_model => {
-                return Err(TokenError::UnlistedModel { serial: serial.clone() }.into());
+            None if !batches.is_empty() => {
+                batches.retain(|batch| batch.options.unlisted_model);
+                if batches.is_empty() {
+                    return Err(TokenError::UnlistedModel { serial: serial.clone() }.into());
+                }
             }
             _ => {}
         }
+        let station = &self.run.station;
         let single = token.driver().capabilities().slots == Slots::Single;
         let entries = if single {
             let (family, slot) = (token.info.family.clone(), Slot::SINGLE);
-            run.station.escrow.current(&TokenIdentity { family, serial: serial.clone(), slot })?
+            station.escrow.current(&TokenIdentity { family, serial: serial.clone(), slot })?
         } else {
             // A batch puts one seed into a token, whatever else is in its slots.
-            run.station.live_on_token(&token.info)?
+            station.live_on_token(&token.info)?
         };
         let in_force = || entries.iter().filter(|entry| entry.state.is_live());
-        let ours = |entry: &&Entry| entry.batch == Some(run.batch);
+        let ours = |entry: &&Entry| entry.batch.is_some_and(|batch| supply.knows(batch));
         let unfinished = in_force().find(|entry| entry.state.is_unfinished());
         if let Some(done) = in_force().filter(ours).find(|entry| entry.state.is_finished())
             && let (Some(line), None) = (done.line, unfinished)
@@ -143,38 +163,56 @@ impl Shared<'_> {
             return Err(StationError::SetAside { serial: serial.clone() });
         }
         if let Some(entry) = unfinished {
-            return match (entry.batch, entry.line) {
-                (Some(batch), Some(line)) if batch == run.batch => Ok(Some(line)),
-                (Some(batch), Some(line)) if self.is_running(batch) => {
-                    Err(StationError::OtherBatch { serial: serial.clone(), batch, line })
+            if let (Some(batch), Some(line)) = (entry.batch, entry.line) {
+                if let Some(own) = batches.iter().find(|open| open.id == batch) {
+                    return Ok(Fit { own: Some(line), batches: vec![own.clone()] });
                 }
-                _ => Ok(None),
-            };
-        }
-        match in_force().find(|entry| entry.state.is_finished()) {
-            // Which slot a seed goes into, and whether it is free, is seen when it is burned.
-            Some(entry) if single && !run.options.replace => {
-                Err(StationError::Live { serial: serial.clone(), entry: entry.id })
+                if self.is_running(batch) {
+                    return Err(StationError::OtherBatch { serial: serial.clone(), batch, line });
+                }
             }
-            _ => Ok(None),
+            return Ok(Fit { own: None, batches });
         }
+        // Which slot a seed goes into, and whether it is free, is seen when it is burned.
+        let finished = in_force().find(|entry| single && entry.state.is_finished());
+        if let (Some(entry), false) = (finished, batches.is_empty()) {
+            batches.retain(|batch| batch.options.replace);
+            if batches.is_empty() {
+                return Err(StationError::Live { serial: serial.clone(), entry: entry.id });
+            }
+        }
+        Ok(Fit { own: None, batches })
     }
 
-    fn is_running(&self, batch: oathburn_escrow::BatchId) -> bool {
+    fn is_running(&self, batch: BatchId) -> bool {
         let state = self.run.station.escrow.batch_state(batch);
         // A batch that cannot be looked up may be running.
         state.is_ok_and(|state| state == oathburn_escrow::BatchState::Running)
     }
 
-    fn claim(&self, serial: &SerialNumber, own: Option<u32>, skip: &HashSet<u32>) -> Result<Lease, StationError> {
-        let serial = serial.clone();
-        match self.run.station.escrow.claim(self.run.batch, &serial, own, skip)? {
-            Claim::Leased(lease) => Ok(*lease),
-            Claim::Busy { line } => Err(StationError::LineBusy { serial, line }),
-            Claim::Ended { line, state: LineState::Done } => Err(StationError::DoneInBatch { serial, line }),
-            Claim::Ended { line, state } => Err(StationError::LineEnded { serial, line, state }),
-            Claim::Nothing => Err(StationError::NoLine { serial }),
+    /// A line for a token, of the first batch that has one.
+    fn claim(
+        &self,
+        serial: &SerialNumber,
+        fit: &Fit,
+        skip: &HashSet<(BatchId, u32)>,
+    ) -> Result<(Lease, BatchOptions), StationError> {
+        let mut refusal = None;
+        for batch in &fit.batches {
+            let of_batch = skip.iter().filter(|(id, _)| *id == batch.id).map(|(_, line)| *line).collect();
+            let serial = serial.clone();
+            refusal = refusal.or(match self.run.station.escrow.claim(batch.id, &serial, fit.own, &of_batch)? {
+                Claim::Leased(lease) => return Ok((*lease, batch.options.clone())),
+                Claim::Busy { line } => Some(StationError::LineBusy { serial, line }),
+                Claim::Ended { line, state: LineState::Done } => Some(StationError::DoneInBatch { serial, line }),
+                Claim::Ended { line, state } => Some(StationError::LineEnded { serial, line, state }),
+                Claim::Nothing => None,
+            });
         }
+        Err(refusal.unwrap_or_else(|| {
+            self.run.supply.wanted(serial);
+            StationError::NoLine { serial: serial.clone() }
+        }))
     }
 
     fn burn(
@@ -182,21 +220,21 @@ impl Shared<'_> {
         reader: usize,
         transport: &mut dyn Transport,
         token: Identified,
-        lease: &Lease,
+        (lease, options): (&Lease, &BatchOptions),
         fresh: &RefCell<Option<EntryId>>,
     ) -> Result<Burned, StationError> {
         let (run, line) = (self.run, &lease.line);
         let order = BurnOrder {
-            display_timeout: run.options.display_timeout,
+            display_timeout: options.display_timeout,
             serial: Some(token.info.serial.clone()),
             upn: line.upn.clone(),
             issuer: line.issuer.clone(),
             permits: Permits {
-                overwrite_seed: run.options.replace,
-                unlisted_model: run.options.unlisted_model,
+                overwrite_seed: options.replace,
+                unlisted_model: options.unlisted_model,
                 ..Permits::default()
             },
-            ..BurnOrder::new(self.seed(lease)?, line.params)
+            ..BurnOrder::new(self.seed(lease, options)?, line.params)
         };
         run.station.burn_line(transport, token, &order, lease, &|event| {
             if let Event::Reserved { entry } = event {
@@ -207,10 +245,10 @@ impl Shared<'_> {
     }
 
     /// The prescribed seed, at hand or from the escrow; else a new one.
-    fn seed(&self, lease: &Lease) -> Result<SeedSource, StationError> {
+    fn seed(&self, lease: &Lease, options: &BatchOptions) -> Result<SeedSource, StationError> {
         let (run, line) = (self.run, &lease.line);
-        if let Some(seed) = run.prescribed.get(&line.number) {
-            return Ok(SeedSource::Given(seed.clone()));
+        if let Some(seed) = run.supply.seed(lease.batch, line.number) {
+            return Ok(SeedSource::Given(seed));
         }
         if let Some(id) = line.seed {
             let officer = run.station.officer.ok_or(StationError::OfficerNeeded)?;
@@ -218,15 +256,15 @@ impl Shared<'_> {
             let record = officer.opener()?.open(&entry, &Disclosure::new(Purpose::Burn))?;
             return Ok(SeedSource::Given(record.seed));
         }
-        let len = run.options.seed_len.unwrap_or_else(|| usual_len(line.params.algorithm));
+        let len = options.seed_len.unwrap_or_else(|| usual_len(line.params.algorithm));
         Ok(SeedSource::Generate { len })
     }
 
-    fn done(&self, reader: usize, lease: Lease, burned: Burned) -> Next {
+    fn done(&self, reader: usize, lease: Lease, burned: Burned, options: &BatchOptions) -> Next {
         lock(&self.attempts).remove(&burned.info.serial);
         let done = Done { lease, burned };
         // A token that computed the right codes has proved itself, and has no display.
-        if self.run.options.verify && !done.burned.proved {
+        if options.verify && !done.burned.proved {
             return Next::Compare(Box::new(done));
         }
         self.tell_done(reader, &done);
@@ -235,14 +273,9 @@ impl Shared<'_> {
 
     fn tell_done(&self, reader: usize, done: &Done) {
         let (line, burned) = (&done.lease.line, &done.burned);
-        let counts = {
-            let mut counts = lock(&self.counts);
-            let from = if line.state == LineState::Reserved { &mut counts.reserved } else { &mut counts.open };
-            *from = from.saturating_sub(1);
-            counts.done += 1;
-            *counts
-        };
+        let [of_batch, counts] = self.count(done.lease.batch, line, LineState::Done);
         let told = DoneLine {
+            batch: done.lease.batch,
             line: line.number,
             upn: line.upn.as_deref(),
             issuer: line.issuer.as_deref(),
@@ -254,7 +287,8 @@ impl Shared<'_> {
             counts,
         };
         self.observer.event(reader, &BatchEvent::Done(&told));
-        if counts.left() == 0 {
+        self.run.supply.changed(done.lease.batch);
+        if of_batch.left() == 0 {
             self.look();
         }
     }
@@ -293,17 +327,14 @@ impl Shared<'_> {
     fn fail_line(&self, reader: usize, serial: &SerialNumber, lease: &Lease, why: &dyn Remedy) {
         let line = &lease.line;
         let escrow = self.run.station.escrow;
-        match escrow.fail_line(self.run.batch, line.number, &format!("{}: {why}", why.code())) {
+        let batch = lease.batch;
+        match escrow.fail_line(batch, line.number, &format!("{}: {why}", why.code())) {
             Ok(()) => {
-                let mut counts = lock(&self.counts);
-                let from = if line.state == LineState::Reserved { &mut counts.reserved } else { &mut counts.open };
-                *from = from.saturating_sub(1);
-                counts.failed += 1;
-                let left = counts.left();
-                drop(counts);
-                let upn = line.upn.as_deref();
-                self.observer.event(reader, &BatchEvent::LineFailed { line: line.number, upn, serial, why });
-                if left == 0 {
+                let [of_batch, _] = self.count(batch, line, LineState::Failed);
+                let (number, upn) = (line.number, line.upn.as_deref());
+                self.observer.event(reader, &BatchEvent::LineFailed { batch, line: number, upn, serial, why });
+                self.run.supply.changed(batch);
+                if of_batch.left() == 0 {
                     self.look();
                 }
             }
@@ -326,7 +357,9 @@ impl Shared<'_> {
             match &error {
                 StationError::Escrow(EscrowError::BatchEnded { .. }) => {
                     self.look();
-                    self.end(BatchEnd::Cancelled);
+                    if !self.run.supply.may_grow() {
+                        self.end(BatchEnd::Cancelled);
+                    }
                 }
                 _ => self.stop(reader, error),
             }
@@ -358,10 +391,11 @@ impl Shared<'_> {
                 }
             }
             _ => {
-                let line = Some(lease.line.number).filter(|_| bound);
-                self.observer.event(reader, &BatchEvent::Broken { serial: Some(serial), line, why: &error });
+                let (batch, line) = (Some(lease.batch), Some(lease.line.number).filter(|_| bound));
+                self.observer.event(reader, &BatchEvent::Broken { serial: Some(serial), batch, line, why: &error });
             }
         }
+        self.run.supply.changed(lease.batch);
         verdict
     }
 }
