@@ -38,8 +38,17 @@ impl Escrow {
     /// Seals a seed for a token that is about to be programmed. The entry is durable when this returns. A seed that
     /// another token has is refused; that is looked up in the transaction that seals.
     pub fn reserve(&self, reservation: &Reservation<'_>) -> Result<EntryId, EscrowError> {
+        self.reserve_beside(reservation, None)
+    }
+
+    /// The same for a seed that moves: the entry that has it until now, and any of the same token's slot, may have it.
+    pub fn reserve_moved(&self, reservation: &Reservation<'_>, from: EntryId) -> Result<EntryId, EscrowError> {
+        self.reserve_beside(reservation, Some(from))
+    }
+
+    fn reserve_beside(&self, reservation: &Reservation<'_>, own: Option<EntryId>) -> Result<EntryId, EscrowError> {
         let event = EventDraft::new(EventKind::Reserved, Facts::new());
-        let ids = self.sealing_rows(slice::from_ref(reservation), &event, Condition::Free, &mut |_, _, _| {})?;
+        let ids = self.sealing_rows(slice::from_ref(reservation), &event, Condition::Free { own }, &mut |_, _, _| {})?;
         Ok(ids[0])
     }
 
@@ -353,8 +362,8 @@ impl Escrow {
 pub(crate) enum Condition<'a> {
     /// Nothing.
     None,
-    /// No other token has the seed.
-    Free,
+    /// No other token has the seed; the entry from which it moves is none.
+    Free { own: Option<EntryId> },
     /// Neither the seed nor, unless it is replaced, the token is in use; here is what is superseded.
     Add { imported: bool, replace: bool, superseded: &'a RefCell<Vec<EntryId>> },
     /// The line of the batch is still leased by us.
@@ -367,7 +376,7 @@ impl Condition<'_> {
     fn line(&self) -> Option<i64> {
         match self {
             Self::Leased((_, number)) => Some((*number).into()),
-            Self::None | Self::Free | Self::Add { .. } | Self::New(_) => None,
+            Self::None | Self::Free { .. } | Self::Add { .. } | Self::New(_) => None,
         }
     }
 
@@ -383,8 +392,8 @@ impl Condition<'_> {
     ) -> Result<(Vec<EntryRow>, Vec<Reservation<'r>>), EscrowError> {
         let known = match self {
             Self::None => return Ok((rows.to_vec(), reservations.to_vec())),
-            Self::Free => {
-                reservations.iter().try_for_each(|one| is_free(view, trust, keys, one.record, None))?;
+            Self::Free { own } => {
+                reservations.iter().try_for_each(|one| is_free(view, trust, keys, one.record, *own))?;
                 return Ok((rows.to_vec(), reservations.to_vec()));
             }
             Self::Add { imported, replace, superseded } => {

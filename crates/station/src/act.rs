@@ -227,7 +227,8 @@ impl Job<'_> {
         let record = officer.opener()?.open(entry, &disclosure)?;
         let identity = TokenIdentity { slot: new, ..record.identity.clone() };
         let record = TokenRecord { identity, ..record };
-        let renamed = escrow.reserve(&Reservation { record: &record, origin: Origin::Again, batch: entry.batch })?;
+        let reservation = Reservation { record: &record, origin: Origin::Again, batch: entry.batch };
+        let renamed = escrow.reserve_moved(&reservation, entry.id)?;
         (self.observer)(&Event::Reserved { entry: renamed });
         match self.act(transport, action) {
             Ok(_) => {
