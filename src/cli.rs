@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use oathburn_oath::UnixTime;
 
 use crate::commands::{
-    audit, batch, burn, code, doctor, drift, escrow, explain, export, formats, identify, identify_code, import,
+    audit, batch, burn, code, desk, doctor, drift, escrow, explain, export, formats, identify, identify_code, import,
     readers, seed, sync, token, unlock, verify,
 };
 use crate::failure::Failure;
@@ -97,6 +97,8 @@ pub(crate) enum Command {
     Batch(batch::Batch),
     #[command(subcommand)]
     Token(token::Token),
+    #[command(subcommand)]
+    Desk(desk::Desk),
     Code(code::Code),
     Drift(drift::Drift),
     IdentifyCode(identify_code::IdentifyCode),
@@ -116,6 +118,11 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether it serves until it is ended, and says meanwhile what happens.
+    pub(crate) const fn serves(&self) -> bool {
+        matches!(self, Self::Desk(desk::Desk::Serve(_)))
+    }
+
     /// Whether it asks which product a token is.
     pub(crate) const fn needs_models(&self) -> bool {
         if let Self::Escrow(command) = self {
@@ -125,6 +132,7 @@ impl Command {
             self,
             Self::Readers(_)
                 | Self::Code(_)
+                | Self::Desk(_)
                 | Self::IdentifyCode(_)
                 | Self::Explain(_)
                 | Self::Export(_)

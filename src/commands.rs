@@ -6,6 +6,7 @@ pub(crate) mod batch;
 pub(crate) mod burn;
 pub(crate) mod code;
 pub(crate) mod codes;
+pub(crate) mod desk;
 pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod escrow;
@@ -43,6 +44,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result {
         Command::Verify(command) => command.run(context),
         Command::Sync(command) => command.run(context),
         Command::Batch(command) => command.run(context),
+        Command::Desk(command) => command.run(context),
         Command::Token(command) => command.run(context),
         Command::Code(command) => command.run(context),
         Command::Drift(command) => command.run(context),

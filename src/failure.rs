@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use oathburn_desk::DeskError;
 use oathburn_desk::stations::StationsFault;
 use oathburn_escrow::EscrowError;
 use oathburn_formats::{FormatError, UsersFault};
@@ -80,6 +81,20 @@ impl From<UsersFault> for Failure {
 impl From<StationsFault> for Failure {
     fn from(fault: StationsFault) -> Self {
         Self::of(&fault, Exit::Input)
+    }
+}
+
+impl From<DeskError> for Failure {
+    fn from(error: DeskError) -> Self {
+        let exit = match error {
+            DeskError::Escrow(error) => return error.into(),
+            DeskError::Listen { .. } | DeskError::Plain { .. } | DeskError::HostName { .. } => Exit::Usage,
+            DeskError::RecordUnreadable { .. } => Exit::Escrow,
+            DeskError::SignInNeeded | DeskError::RoleNeeded { .. } | DeskError::FormForeign => Exit::NotPermitted,
+            DeskError::Broken => Exit::Bug,
+            _ => Exit::Input,
+        };
+        Self::of(&error, exit)
     }
 }
 

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     };
     let as_json = cli.globals.json;
     set_color(cli.globals.color);
-    trace(cli.globals.verbose);
+    trace(cli.globals.verbose, cli.command.serves() && !cli.globals.quiet);
     let result =
         Context::new(cli.globals, cli.command.needs_models()).and_then(|context| commands::run(cli.command, &context));
     match result {
@@ -78,9 +78,11 @@ fn set_color(when: When) {
     }
 }
 
-/// `-v` traces what goes over the wire. Secret bodies are left out where they are built.
-fn trace(verbose: u8) {
+/// `-v` traces what goes over the wire. Secret bodies are left out where they are built. Who serves has nobody at the
+/// keyboard, and keeps a log.
+fn trace(verbose: u8, log: bool) {
     let level = match verbose {
+        0 if log => tracing_subscriber::filter::LevelFilter::INFO,
         0 => return,
         1 => tracing_subscriber::filter::LevelFilter::DEBUG,
         _ => tracing_subscriber::filter::LevelFilter::TRACE,

@@ -44,8 +44,9 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("chacha20poly1305", &["oathburn-escrow"]),
     // The emulator's program has arguments of its own.
     ("clap", &["oathburn", "oathburn-emulator"]),
-    ("axum", &["oathburn-desk", "oathburn"]),
-    ("tokio", &["oathburn-desk", "oathburn"]),
+    ("axum", &["oathburn-desk"]),
+    ("hyper", &["oathburn-desk"]),
+    ("tokio", &["oathburn-desk"]),
 ];
 
 /// The files that may look at the bytes of a seed.

@@ -19,6 +19,7 @@ mod failure;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use oathburn_desk::DeskError;
 use oathburn_desk::stations::StationsFault;
 use oathburn_escrow::EscrowError;
 use oathburn_formats::{FormatError, UsersFault};
@@ -79,6 +80,11 @@ fn sections() -> Vec<Section> {
             "What a MAC ID, a location, or a row with both can be wrong with.",
             rows!(StationsFault),
         ),
+        section(
+            "The desk",
+            "What keeps it from serving, and what it refuses; pages and the API say it with a status of HTTP.",
+            rows!(DeskError),
+        ),
         section("The program", "What belongs to the command line alone.", program::rows()),
     ]
 }
@@ -94,6 +100,7 @@ const VARIANTS: &[(&str, &[&str])] = &[
     ("EscrowError", EscrowError::VARIANTS),
     ("StationError", StationError::VARIANTS),
     ("StationsFault", StationsFault::VARIANTS),
+    ("DeskError", DeskError::VARIANTS),
 ];
 
 fn root() -> &'static Path {

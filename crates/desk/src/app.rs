@@ -1,0 +1,42 @@
+//! What handlers share, and the table of all routes.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use tokio::sync::Semaphore;
+
+use crate::{Desk, csrf, health, limits, pages, problem};
+
+/// What every handler gets. Clones share everything.
+#[derive(Clone)]
+pub struct App {
+    pub(crate) desk: Arc<Desk>,
+    /// Whether those who ask do it over TLS, so that cookies may be kept to it.
+    pub(crate) secure: bool,
+    /// Bytes of bodies that may be in memory at the same time.
+    pub(crate) bodies: Arc<Semaphore>,
+}
+
+impl App {
+    /// What handlers of this desk share. `secure` says that browsers reach it over TLS.
+    pub fn new(desk: Arc<Desk>, secure: bool) -> Self {
+        let bodies = Arc::new(Semaphore::new(desk.settings().limits.bodies));
+        Self { desk, secure, bodies }
+    }
+}
+
+/// All pages, and all that machines ask for: one line for each area.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .merge(health::routes())
+        .merge(pages::routes())
+        .fallback(problem::unknown)
+        .method_not_allowed_fallback(problem::method)
+        // From the inside outwards: what is read first stands last.
+        .layer(from_fn_with_state(app.clone(), csrf::guard))
+        .layer(from_fn_with_state(app.clone(), limits::body))
+        .layer(from_fn(problem::show))
+        .layer(from_fn(limits::headers))
+        .with_state(app)
+}

@@ -1,0 +1,69 @@
+//! The desk itself: what is behind all pages.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use oathburn_escrow::{Deed, Escrow, Facts, Opener, Records};
+use oathburn_oath::{Clock, UnixTime};
+
+use crate::{DeskError, Limits};
+
+/// How a desk is set up. Desks that share an escrow should be set up alike.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whose desk it is: shown on every page, and at a station that was let in.
+    pub organisation: String,
+    /// Addresses that pass on the requests of others and say whose they are in `X-Forwarded-For`.
+    pub proxies: Vec<IpAddr>,
+    /// What one who asks may cost.
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { organisation: "oathburn".into(), proxies: Vec::new(), limits: Limits::default() }
+    }
+}
+
+/// An escrow with an officer's key at hand, and the records beside it. It is synchronous.
+pub struct Desk {
+    pub(crate) escrow: Escrow,
+    pub(crate) opener: Opener,
+    pub(crate) records: Records,
+    pub(crate) clock: Arc<dyn Clock>,
+    settings: Settings,
+}
+
+impl Desk {
+    /// Opens the records of an escrow's desk, which is noted, or makes them at the first use. The clock is the escrow's.
+    pub fn open(escrow: Escrow, opener: Opener, clock: Arc<dyn Clock>, settings: Settings) -> Result<Self, DeskError> {
+        let records = escrow.records(&opener)?;
+        Ok(Self { escrow, opener, records, clock, settings })
+    }
+
+    /// How it is set up.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The escrow that it serves.
+    pub fn escrow(&self) -> &Escrow {
+        &self.escrow
+    }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+}
+
+/// What somebody does, for the escrow's audit: `what` is a word such as `station-added`.
+pub(crate) fn deed(operator: &str, what: &str) -> Deed {
+    Deed { operator: operator.into(), facts: Facts::new().with("deed", what), ..Deed::default() }
+}
+
+/// Says whose it is, never what it knows.
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").field("escrow", &self.escrow.id()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,181 @@
+//! Everything that the desk refuses, or that keeps it from serving.
+
+mod samples;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use axum::http::StatusCode;
+use oathburn_escrow::EscrowError;
+use oathburn_oath::Remedy;
+
+use crate::Role;
+
+/// What goes wrong at the desk, for those who run it and for those who ask it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeskError {
+    /// The escrow behind it.
+    #[error(transparent)]
+    Escrow(#[from] EscrowError),
+    /// A record that another version has written.
+    #[error("a record of the desk ({kind}) cannot be read")]
+    RecordUnreadable {
+        /// What it is a record of.
+        kind: &'static str,
+    },
+    /// The address is taken, or not ours.
+    #[error("failed to listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Passwords and codes would be read on the way.
+    #[error("{address} is reached from other machines, and there is no certificate")]
+    Plain {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// A certificate or a key in a file.
+    #[error("failed to read {}: {source}", path.display())]
+    CertificateFile {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Not what it should be.
+    #[error("{} cannot be used for TLS: {problem}", path.display())]
+    CertificateRefused {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Not a name or an address that a certificate can be for.
+    #[error("{name:?} is no name of a machine")]
+    HostName {
+        /// As it was given.
+        name: String,
+    },
+    /// A job panicked.
+    #[error("the desk failed")]
+    Broken,
+    /// There is no such page.
+    #[error("there is no such page")]
+    PageUnknown,
+    /// `GET` for what changes something, or the other way round.
+    #[error("the page is not asked for in this way")]
+    Method,
+    /// A request whose body is too large.
+    #[error("the request is too large")]
+    TooLarge,
+    /// A body that does not come.
+    #[error("the request did not arrive in time")]
+    TooSlow,
+    /// A form without its fields, JSON that is none.
+    #[error("the request cannot be read")]
+    Malformed,
+    /// Nobody is signed in.
+    #[error("nobody is signed in")]
+    SignInNeeded,
+    /// Somebody is signed in who may not.
+    #[error("this is for the role {role}")]
+    RoleNeeded {
+        /// Who may.
+        role: Role,
+    },
+    /// A form that was not made for who sends it.
+    #[error("the form was not made for this visit")]
+    FormForeign,
+}
+
+impl DeskError {
+    /// What answers say beside the text (RFC 9110, section 15).
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::PageUnknown => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::SignInNeeded => StatusCode::UNAUTHORIZED,
+            Self::RoleNeeded { .. } | Self::FormForeign => StatusCode::FORBIDDEN,
+            Self::Escrow(error) => escrow_status(error),
+            Self::RecordUnreadable { .. }
+            | Self::Listen { .. }
+            | Self::Plain { .. }
+            | Self::CertificateFile { .. }
+            | Self::CertificateRefused { .. }
+            | Self::HostName { .. }
+            | Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// What was asked wrongly is said; what is wrong with the escrow is for who runs the desk.
+fn escrow_status(error: &EscrowError) -> StatusCode {
+    match error {
+        EscrowError::EntryUnknown { .. } | EscrowError::BatchUnknown { .. } => StatusCode::NOT_FOUND,
+        EscrowError::EntryAmbiguous { .. }
+        | EscrowError::BatchAmbiguous { .. }
+        | EscrowError::TagRefused { .. }
+        | EscrowError::FactRefused { .. }
+        | EscrowError::LineRefused { .. } => StatusCode::BAD_REQUEST,
+        EscrowError::RecordChanged { .. } | EscrowError::BatchEnded { .. } => StatusCode::CONFLICT,
+        EscrowError::StoreBusy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl Remedy for DeskError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Escrow(error) => error.code(),
+            Self::RecordUnreadable { .. } => "desk-record",
+            Self::Listen { .. } => "desk-listen",
+            Self::Plain { .. } => "desk-plain",
+            Self::CertificateFile { .. } => "certificate-file",
+            Self::CertificateRefused { .. } => "certificate-refused",
+            Self::HostName { .. } => "host-name",
+            Self::Broken => "desk-broken",
+            Self::PageUnknown => "page-unknown",
+            Self::Method => "method",
+            Self::TooLarge => "request-too-large",
+            Self::TooSlow => "request-too-slow",
+            Self::Malformed => "request-malformed",
+            Self::SignInNeeded => "sign-in-needed",
+            Self::RoleNeeded { .. } => "role-needed",
+            Self::FormForeign => "form-foreign",
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
+        let text = match self {
+            Self::Escrow(error) => return error.remedy(),
+            Self::RecordUnreadable { .. } => "run the newest oathburn at all desks of this escrow",
+            Self::Listen { .. } => "name a free port and an address of this machine",
+            Self::Plain { .. } => {
+                "make a certificate with `oathburn desk certificate`, or listen on 127.0.0.1 behind a proxy"
+            }
+            Self::CertificateFile { .. } => "check the file's name and rights",
+            Self::CertificateRefused { .. } => {
+                "give a chain in PEM with --cert and the key that belongs to it with --key"
+            }
+            Self::HostName { .. } => "give a DNS name or an IP address, as it stands in the desk's URL",
+            Self::Broken => return None,
+            Self::PageUnknown => "go to the start page",
+            Self::Method => "go back, and use the page's own buttons",
+            Self::TooLarge => "send less at a time",
+            Self::TooSlow => "send it again, over a better line",
+            Self::Malformed => "go back, and fill in the form again",
+            Self::SignInNeeded => "sign in",
+            Self::RoleNeeded { .. } => "ask an admin of the desk to do it, or for the role",
+            Self::FormForeign => "load the page again, and send the form once more",
+        };
+        Some(text.into())
+    }
+}

@@ -1,0 +1,39 @@
+//! One value of every variant, for the page of all errors and for the tests.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use oathburn_escrow::EscrowError;
+
+use crate::{DeskError, Role};
+
+oathburn_oath::variants! {
+    DeskError: Escrow RecordUnreadable Listen Plain CertificateFile CertificateRefused HostName Broken PageUnknown Method TooLarge TooSlow Malformed SignInNeeded RoleNeeded FormForeign
+}
+
+impl DeskError {
+    /// At least one value of every variant.
+    #[doc(hidden)]
+    pub fn samples() -> Vec<Self> {
+        let path = || "/srv/desk.pem".into();
+        let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8443));
+        vec![
+            Self::Escrow(EscrowError::StoreBusy { store: "/srv/escrow.db".into() }),
+            Self::RecordUnreadable { kind: "person" },
+            Self::Listen { address, source: ErrorKind::AddrInUse.into() },
+            Self::Plain { address },
+            Self::CertificateFile { path: path(), source: ErrorKind::NotFound.into() },
+            Self::CertificateRefused { path: path(), problem: "there is no certificate in it".into() },
+            Self::HostName { name: "desk 1".into() },
+            Self::Broken,
+            Self::PageUnknown,
+            Self::Method,
+            Self::TooLarge,
+            Self::TooSlow,
+            Self::Malformed,
+            Self::SignInNeeded,
+            Self::RoleNeeded { role: Role::Admin },
+            Self::FormForeign,
+        ]
+    }
+}

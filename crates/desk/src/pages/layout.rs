@@ -1,0 +1,78 @@
+//! What all pages have in common.
+
+use axum::response::{IntoResponse, Response};
+use maud::{DOCTYPE, Markup, html};
+
+use crate::csrf;
+use crate::people::{Person, Role};
+use crate::session::Visit;
+
+/// The pages in the navigation: where they are, what they are called, whose they are.
+const PLACES: &[(&str, &str, Role)] = &[];
+
+/// A page for somebody who is signed in. `here` is the path of the place in the navigation that it belongs to.
+pub(crate) fn layout(person: &Person, here: &str, title: &str, body: &Markup) -> Response {
+    let places = PLACES.iter().filter(|(_, _, role)| person.has(*role));
+    document(
+        title,
+        &html! {
+            header {
+                nav aria-label="Pages" {
+                    ul {
+                        @for (path, name, _) in places {
+                            li { a href=(path) aria-current=[(*path == here).then_some("page")] { (name) } }
+                        }
+                    }
+                }
+                form.who method="post" action="/sign-out" {
+                    (token_field(&person.visit))
+                    span { (person.name) }
+                    button { "Sign out" }
+                }
+            }
+        },
+        body,
+    )
+    .into_response()
+}
+
+/// A page for somebody who is not signed in, with forms that are bound to the visit.
+pub(crate) fn visitor(visit: &Visit, title: &str, body: &Markup) -> Response {
+    let page = bare(title, body);
+    match visit.cookie() {
+        Some(cookie) => ([cookie], page).into_response(),
+        None => page.into_response(),
+    }
+}
+
+/// A page for anybody, without forms.
+pub(crate) fn bare(title: &str, body: &Markup) -> Markup {
+    document(title, &html! {}, body)
+}
+
+/// The field that every form needs; see [`csrf`].
+pub(crate) fn token_field(visit: &Visit) -> Markup {
+    html! { input type="hidden" name=(csrf::FIELD) value=(visit.form_token); }
+}
+
+fn document(title: &str, head: &Markup, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " · oathburn" }
+                link rel="stylesheet" href="/desk.css";
+            }
+            body {
+                a.skip href="#main" { "Skip to content" }
+                (head)
+                main id="main" {
+                    h1 { (title) }
+                    (body)
+                }
+            }
+        }
+    }
+}

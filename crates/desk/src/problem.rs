@@ -1,0 +1,163 @@
+//! How an error is shown: as a page to people, as JSON to programs.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use oathburn_oath::Remedy as _;
+use serde_json::json;
+
+use crate::{DeskError, pages};
+
+/// What is shown of an error. Why the desk itself failed stands in its log, not here.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) remedy: Option<String>,
+}
+
+impl Problem {
+    fn of(error: &DeskError) -> Self {
+        let (status, code) = (error.status(), error.code());
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(code, %error, "a request failed");
+            let remedy = format!("ask those who run the desk to look for {code} in its log");
+            return Self { status, code, message: "the desk cannot do this now".into(), remedy: Some(remedy) };
+        }
+        Self { status, code, message: error.to_string(), remedy: error.remedy() }
+    }
+
+    fn to_json(&self) -> String {
+        let error = json!({ "code": self.code, "message": self.message, "remedy": self.remedy });
+        json!({ "error": error }).to_string()
+    }
+}
+
+/// The bare fact; [`show`] makes a page or JSON of it.
+impl IntoResponse for DeskError {
+    fn into_response(self) -> Response {
+        let problem = Problem::of(&self);
+        let mut response = problem.status.into_response();
+        response.extensions_mut().insert(Arc::new(problem));
+        response
+    }
+}
+
+/// No route has this path.
+pub(crate) async fn unknown() -> DeskError {
+    DeskError::PageUnknown
+}
+
+/// No route has this path with this method.
+pub(crate) async fn method() -> DeskError {
+    DeskError::Method
+}
+
+/// Gives every error its form, also those that the framework has found.
+pub(crate) async fn show(request: Request, next: Next) -> Response {
+    let wants_json = wants_json(request.uri().path(), request.headers());
+    let response = next.run(request).await;
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let problem = match response.extensions().get::<Arc<Problem>>() {
+        Some(problem) => Arc::clone(problem),
+        // A body of its own is an answer, not a failure of the framework: those are plain text.
+        None if !is_plain(response.headers()) => return response,
+        None => Arc::new(Problem::of(&match status {
+            StatusCode::NOT_FOUND => DeskError::PageUnknown,
+            StatusCode::METHOD_NOT_ALLOWED => DeskError::Method,
+            StatusCode::PAYLOAD_TOO_LARGE => DeskError::TooLarge,
+            _ if status.is_client_error() => DeskError::Malformed,
+            _ => DeskError::Broken,
+        })),
+    };
+    if wants_json { as_json(&problem, &response) } else { as_page(&problem, &response) }
+}
+
+fn wants_json(path: &str, headers: &HeaderMap) -> bool {
+    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    path.starts_with("/api/") || (accepts.contains("application/json") && !accepts.contains("text/html"))
+}
+
+fn is_plain(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_none_or(|kind| kind.starts_with("text/plain"))
+}
+
+fn as_json(problem: &Problem, response: &Response) -> Response {
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    with_headers_of(response, (problem.status, json, problem.to_json()).into_response())
+}
+
+fn as_page(problem: &Problem, response: &Response) -> Response {
+    // Where to sign in is no secret, and a page that only says so helps nobody.
+    let page = pages::problem(problem);
+    with_headers_of(response, (problem.status, page).into_response())
+}
+
+/// What handlers have set beside the body stays: cookies, `Allow`, `Retry-After`.
+fn with_headers_of(old: &Response<Body>, mut new: Response<Body>) -> Response<Body> {
+    for (name, value) in old.headers() {
+        if ![header::CONTENT_TYPE, header::CONTENT_LENGTH].contains(name) {
+            new.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    new
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod tests {
+    use oathburn_escrow::EscrowError;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::blocking::blocking;
+    use crate::testing::Home;
+    use crate::{App, Role};
+
+    fn shown(error: &DeskError) -> Value {
+        let problem = Problem::of(error);
+        let json: Value = serde_json::from_str(&problem.to_json()).unwrap();
+        json["error"].clone()
+    }
+
+    #[test]
+    fn what_was_asked_wrongly_is_said() {
+        for (error, status, code) in [
+            (DeskError::Malformed, 400, "request-malformed"),
+            (DeskError::SignInNeeded, 401, "sign-in-needed"),
+            (DeskError::RoleNeeded { role: Role::Helpdesk }, 403, "role-needed"),
+            (EscrowError::EntryUnknown { text: "x".into() }.into(), 404, "entry-unknown"),
+            (EscrowError::RecordChanged { kind: "x".into() }.into(), 409, "record-changed"),
+        ] {
+            let json = shown(&error);
+            assert_eq!((error.status().as_u16(), json["code"].as_str()), (status, Some(code)));
+            assert_eq!(json["message"].as_str(), Some(error.to_string().as_str()));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_desk_stands_in_its_log_alone() {
+        let error = DeskError::Escrow(EscrowError::StoreMissing { store: "/srv/secret-place.db".into() });
+        let json = shown(&error);
+        assert_eq!((error.status().as_u16(), json["code"].as_str()), (500, Some("store-missing")));
+        assert!(!json.to_string().contains("secret-place"));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_breaks_one_request() {
+        let home = Home::new();
+        let app = App::new(home.desk().into(), false);
+        let broken = blocking(&app, |_| -> Result<(), DeskError> { panic!("on purpose") }).await.unwrap_err();
+        assert_eq!((broken.status().as_u16(), broken.code()), (500, "desk-broken"));
+        blocking(&app, |_| Ok(())).await.unwrap();
+    }
+}

@@ -1,0 +1,146 @@
+//! Visits and sessions: a cookie with a random number, and what the desk knows of it.
+//!
+//! Every browser has a visit, so that forms are bound to it before anybody signs in. Who signs in gets another number,
+//! under whose keyed digest a session lies in the store.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use data_encoding::BASE64URL_NOPAD;
+use oathburn_escrow::EscrowError;
+use oathburn_oath::UnixTime;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::people::{Account, Person};
+use crate::table::{Next, Stored};
+use crate::{App, Desk, DeskError, csrf};
+
+/// How long a session lasts, in seconds: a working day.
+pub(crate) const LIFE: u64 = 10 * 3600;
+/// How long it lasts unused, in seconds.
+pub(crate) const IDLE: u64 = 30 * 60;
+/// How exactly its last use is kept, in seconds: not every page is written down.
+const STEP: u64 = 60;
+/// The length of the number, in bytes, and as text.
+const NUMBER: usize = 32;
+const TEXT: usize = 43;
+
+/// What a browser's cookie says. It is a secret while somebody is signed in with it.
+#[derive(Clone)]
+pub(crate) struct Visit {
+    number: Zeroizing<String>,
+    /// Whether the browser does not have it yet.
+    is_new: bool,
+    /// What forms carry that are made for it.
+    pub(crate) form_token: String,
+    secure: bool,
+}
+
+impl Visit {
+    /// A visit with a new number.
+    pub(crate) fn begin(app: &App) -> Result<Self, DeskError> {
+        let mut bytes = Zeroizing::new([0; NUMBER]);
+        getrandom::fill(bytes.as_mut_slice()).map_err(|_| EscrowError::Random)?;
+        let number = Zeroizing::new(BASE64URL_NOPAD.encode(bytes.as_slice()));
+        Ok(Self::with(app, number, true))
+    }
+
+    /// The visit that a request belongs to, if its browser has one.
+    pub(crate) fn of(app: &App, headers: &HeaderMap) -> Option<Self> {
+        let name = cookie_name(app.secure);
+        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let number = pairs.into_iter().find(|(key, _)| *key == name)?.1;
+        let plain = number.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        (plain && number.len() == TEXT).then(|| Self::with(app, Zeroizing::new(number.into()), false))
+    }
+
+    fn with(app: &App, number: Zeroizing<String>, is_new: bool) -> Self {
+        let form_token = csrf::token(&app.desk, &number);
+        Self { number, is_new, form_token, secure: app.secure }
+    }
+
+    /// The header that gives the browser its cookie, where it has none yet.
+    pub(crate) fn cookie(&self) -> Option<(HeaderName, HeaderValue)> {
+        if !self.is_new {
+            return None;
+        }
+        let secure = if self.secure { "; Secure" } else { "" };
+        let name = cookie_name(self.secure);
+        let text = Zeroizing::new(format!("{name}={}; Path=/; HttpOnly; SameSite=Strict{secure}", *self.number));
+        let mut value = HeaderValue::from_str(&text).ok()?;
+        value.set_sensitive(true);
+        Some((header::SET_COOKIE, value))
+    }
+}
+
+/// A browser holds a cookie of the first name only where it came over TLS, from this very host (RFC 6265bis, section 4.1.3).
+const fn cookie_name(secure: bool) -> &'static str {
+    if secure { "__Host-oathburn" } else { "oathburn" }
+}
+
+/// Every request has one: the browser's own, or a new one.
+impl FromRequestParts<App> for Visit {
+    type Rejection = DeskError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, DeskError> {
+        Self::of(app, &parts.headers).map_or_else(|| Self::begin(app), Ok)
+    }
+}
+
+/// Never the number.
+impl std::fmt::Debug for Visit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Visit(..)")
+    }
+}
+
+/// Somebody who is signed in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Session {
+    /// Their name.
+    name: String,
+    /// The generation of the account that it was made for.
+    generation: u64,
+    /// When it was made, in Unix seconds.
+    began: u64,
+    /// When it was last used.
+    seen: u64,
+}
+
+impl Stored for Session {
+    const KIND: &'static str = "session";
+
+    fn lookup(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    fn expires_at(&self) -> Option<UnixTime> {
+        let end = self.began.saturating_add(LIFE).min(self.seen.saturating_add(IDLE));
+        Some(UnixTime::new(end))
+    }
+}
+
+/// Who is signed in with this visit.
+pub(crate) fn person(desk: &Desk, visit: Visit) -> Result<Person, DeskError> {
+    if visit.is_new {
+        return Err(DeskError::SignInNeeded);
+    }
+    let id = desk.id_of::<Session>(&visit.number);
+    let session = desk.get::<Session>(&id)?.ok_or(DeskError::SignInNeeded)?.value;
+    let account = desk.get::<Account>(&desk.id_of::<Account>(&session.name))?.ok_or(DeskError::SignInNeeded)?.value;
+    if account.generation != session.generation {
+        return Err(DeskError::SignInNeeded);
+    }
+    let now = desk.now().seconds();
+    if now >= session.seen.saturating_add(STEP) {
+        desk.update::<Session, _>(&id, |session| {
+            let used = session.map(|session| Session { seen: now.max(session.seen), ..session.clone() });
+            // It ended meanwhile: it is not made anew.
+            Ok((used.map_or(Next::Keep, Next::Put), ()))
+        })?;
+    }
+    Ok(Person { name: account.name, roles: account.roles, visit })
+}

@@ -1,0 +1,25 @@
+//! `oathburn desk`
+
+mod certificate;
+mod serve;
+
+use clap::Subcommand;
+
+use crate::commands::Result;
+use crate::context::Context;
+
+/// The desk: stations provisioned from afar, and pages for those who run them
+#[derive(Debug, Subcommand)]
+pub(crate) enum Desk {
+    Serve(serve::Serve),
+    Certificate(certificate::Certificate),
+}
+
+impl Desk {
+    pub(crate) fn run(self, context: &Context) -> Result {
+        match self {
+            Self::Serve(command) => command.run(context),
+            Self::Certificate(command) => command.run(context),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! `oathburn desk serve`
+
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use oathburn_desk::{Certificate, Desk, Listening, Settings, Stop, run};
+use oathburn_escrow::{EscrowError, Officer};
+use oathburn_oath::SystemClock;
+use serde_json::{Value, json};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::certificate::default_files;
+use crate::commands::Result;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Outcome, printable};
+
+/// The name of the credential that a unit of systemd hands over.
+const CREDENTIAL: &str = "oathburn-passphrase";
+
+/// Serve the desk's pages, and the stations that ask it
+///
+/// The desk is an officer: its key is unlocked once, with --passphrase-file, with the systemd credential
+/// `oathburn-passphrase`, or by asking. Without a certificate it is for this machine only, for instance for a proxy on
+/// it. Ctrl-C and SIGTERM let what was begun come to its end. Several desks may serve one escrow.
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8443")]
+    listen: SocketAddr,
+    /// The certificate, with its chain, in PEM [default: the one that `oathburn desk certificate` has made]
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// Its key, in PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// Plain HTTP, even though there is a certificate: only on this machine
+    #[arg(long, conflicts_with_all = ["cert", "key"])]
+    plain: bool,
+    /// Whose desk it is: shown on its pages and at stations
+    #[arg(long, value_name = "NAME", default_value = "oathburn")]
+    organisation: String,
+    /// A proxy that speaks TLS for the desk, and says in X-Forwarded-For whom it serves; may be given more than once
+    #[arg(long, value_name = "ADDRESS")]
+    proxy: Vec<IpAddr>,
+}
+
+impl Serve {
+    pub(crate) fn run(self, context: &Context) -> Result {
+        let certificate = self.certificate(context)?;
+        let escrow = context.escrow()?;
+        let opener = escrow.opener(officer(context)?)?;
+        let settings = Settings { organisation: self.organisation, proxies: self.proxy, ..Settings::default() };
+        let desk = Desk::open(escrow, opener, Arc::new(SystemClock), settings)?;
+        let stop = Stop::new();
+        // From here on a signal does not end the program, but the desk.
+        let _deferred = context.defer_interrupts();
+        end_by_signal(&stop)?;
+        let fingerprint = certificate.as_ref().map(|certificate| certificate.fingerprint.to_string());
+        run(desk, self.listen, certificate.as_ref(), &stop, |listening| {
+            announce(context, listening, fingerprint.as_deref());
+        })?;
+        context.talk.say("the desk has ended");
+        Ok(Outcome::new(Value::Null, ""))
+    }
+
+    fn certificate(&self, context: &Context) -> std::result::Result<Option<Certificate>, Failure> {
+        let defaults = default_files(context);
+        let files = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Some((cert, key)),
+            _ if self.plain => None,
+            _ => Some((&defaults.0, &defaults.1)).filter(|(cert, _)| cert.exists()),
+        };
+        Ok(files.map(|(cert, key)| Certificate::load(cert, key)).transpose()?)
+    }
+}
+
+/// The desk's key: a service manager hands its passphrase over, or it is found as every command finds it.
+fn officer(context: &Context) -> std::result::Result<Officer, EscrowError> {
+    let path = context.identity();
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(CREDENTIAL));
+    match credential.filter(|file| context.globals.passphrase_file.is_none() && file.exists()) {
+        Some(file) if Officer::is_locked(&path)? => {
+            let failed =
+                |source| EscrowError::KeyFileIo { action: "read the passphrase from", path: file.clone(), source };
+            Officer::load(&path, Some(&context.passphrase_from(&file).map_err(failed)?))
+        }
+        _ => context.officer(),
+    }
+}
+
+/// Says where the desk is: to whoever started it, as one line.
+fn announce(context: &Context, listening: Listening, fingerprint: Option<&str>) {
+    let url = listening.to_string();
+    if context.globals.json {
+        let line = json!({ "url": url, "address": listening.address.to_string(), "fingerprint": fingerprint });
+        // Whoever started it may be gone already.
+        let _ = writeln!(anstream::stdout().lock(), "{line}");
+        return;
+    }
+    context.talk.say(format_args!("the desk listens on {}", printable(&url)));
+    if let Some(fingerprint) = fingerprint {
+        context.talk.say(format_args!("its certificate's fingerprint is {fingerprint}"));
+    }
+}
+
+fn end_by_signal(stop: &Stop) -> std::result::Result<(), Failure> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| {
+        let message = format!("failed to listen for interrupts: {error}");
+        Failure::new(Exit::Bug, "signals", message, "")
+    })?;
+    let stop = stop.clone();
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            stop.stop();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! The desk from the command line.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Child;
+
+use serde_json::Value;
+use support::{Desk, finished};
+
+/// A desk that serves, and what it said when it began to.
+struct Serving {
+    child: Child,
+    ready: Value,
+}
+
+impl Serving {
+    fn start(desk: &Desk, arguments: &[&str]) -> Self {
+        let all = [&["--json", "desk", "serve", "--listen", "127.0.0.1:0"], arguments].concat();
+        let mut child = desk.command(&all).spawn().unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        child.stdout = Some(stdout.into_inner());
+        assert!(line.starts_with('{'), "it does not serve: {:?}", finished(child.wait_with_output().unwrap()));
+        Self { child, ready: serde_json::from_str(&line).unwrap() }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.ready["address"].as_str().unwrap()).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn end(self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let run = finished(self.child.wait_with_output().unwrap()).expect(0);
+        assert_eq!(run.stdout, "");
+        assert!(run.stderr.contains("the desk has ended"), "{run:?}");
+    }
+}
+
+fn with_escrow() -> Desk {
+    let desk = Desk::without_readers();
+    desk.run(&["escrow", "init", "--plain-identity"]).expect(0);
+    desk
+}
+
+#[test]
+fn it_serves_this_machine_until_it_is_ended() {
+    let desk = with_escrow();
+    let serving = Serving::start(&desk, &[]);
+    assert!(serving.ready["url"].as_str().unwrap().starts_with("http://127.0.0.1:"));
+    assert_eq!(serving.ready["fingerprint"], Value::Null);
+    assert!(serving.get("/healthz").contains("200 OK"));
+    // Another desk of the same escrow answers as well.
+    let second = Serving::start(&desk, &[]);
+    assert!(second.get("/healthz").contains("200 OK"));
+    serving.end();
+    second.end();
+    let deeds = desk.json(&["escrow", "audit", "list", "--kind", "desk-opened"]);
+    assert_eq!(deeds.as_array().map(Vec::len), Some(2), "{deeds}");
+}
+
+#[test]
+fn a_certificate_is_made_once_and_then_served() {
+    let desk = with_escrow();
+    let made = desk.json(&["desk", "certificate", "--host", "desk.example.com", "--host", "127.0.0.1"]);
+    let key = made["key"].as_str().unwrap();
+    assert_eq!(std::fs::metadata(key).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = desk.run(&["--json", "desk", "certificate", "--host", "desk.example.com"]).expect(8);
+    assert_eq!(again.error_code(), "certificate-exists");
+    let serving = Serving::start(&desk, &[]);
+    assert!(serving.ready["url"].as_str().unwrap().starts_with("https://127.0.0.1:"));
+    assert_eq!(serving.ready["fingerprint"], made["fingerprint"]);
+    serving.end();
+    let plain = Serving::start(&desk, &["--plain"]);
+    assert!(plain.get("/healthz").contains("200 OK"));
+    plain.end();
+    let cert = made["certificate"].as_str().unwrap();
+    let wrong = desk.run(&["--json", "desk", "serve", "--cert", cert, "--key", cert]).expect(7);
+    assert_eq!(wrong.error_code(), "certificate-refused");
+    let unwritten = desk.home().join("no/cert.pem");
+    let unwritten = unwritten.to_str().unwrap();
+    let failed = desk.run(&["--json", "desk", "certificate", "--host", "x", "--cert", unwritten, "--key", unwritten]);
+    assert_eq!(failed.expect(7).error_code(), "certificate-unwritten");
+}
+
+#[test]
+fn other_machines_are_not_served_without_tls() {
+    let desk = with_escrow();
+    let refused = desk.run(&["--json", "desk", "serve", "--listen", "0.0.0.0:0"]).expect(2);
+    assert_eq!(refused.error_code(), "desk-plain");
+}
+
+#[test]
+fn a_service_manager_hands_the_passphrase_over() {
+    let desk = Desk::without_readers();
+    let credentials = desk.home().join("credentials");
+    std::fs::create_dir(&credentials).unwrap();
+    let file = credentials.join("oathburn-passphrase");
+    std::fs::write(&file, "correct horse battery staple\n").unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    desk.run(&["escrow", "init", "--passphrase-file", file.to_str().unwrap()]).expect(0);
+    // Nobody can be asked.
+    let locked = desk.run(&["--json", "desk", "serve", "--listen", "127.0.0.1:0"]).expect(6);
+    assert_eq!(locked.error_code(), "key-file-locked");
+    let mut command = desk.command(&["--json", "desk", "serve", "--listen", "127.0.0.1:0"]);
+    let mut child = command.env("CREDENTIALS_DIRECTORY", &credentials).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let ready = serde_json::from_str(&line).unwrap_or_default();
+    Serving { child, ready }.end();
+}
