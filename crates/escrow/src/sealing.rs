@@ -48,7 +48,8 @@ impl Escrow {
 
     fn reserve_beside(&self, reservation: &Reservation<'_>, own: Option<EntryId>) -> Result<EntryId, EscrowError> {
         let event = EventDraft::new(EventKind::Reserved, Facts::new());
-        let ids = self.sealing_rows(slice::from_ref(reservation), &event, Condition::Free { own }, &mut |_, _, _| {})?;
+        let ids =
+            self.sealing_rows(slice::from_ref(reservation), &event, Condition::Free { own }, &mut |_, _, _| {})?;
         Ok(ids[0])
     }
 
