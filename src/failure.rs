@@ -3,7 +3,8 @@
 use std::io::ErrorKind;
 
 use oathburn_desk::DeskError;
-use oathburn_desk::stations::StationsFault;
+use oathburn_desk::protocol::Refusal;
+use oathburn_desk::stations::{RegisterError, StationsFault};
 use oathburn_escrow::EscrowError;
 use oathburn_formats::{FormatError, UsersFault};
 use oathburn_oath::{OathError, Remedy};
@@ -88,6 +89,7 @@ impl From<DeskError> for Failure {
     fn from(error: DeskError) -> Self {
         let exit = match error {
             DeskError::Escrow(error) => return error.into(),
+            DeskError::Register(error) => return error.into(),
             DeskError::Listen { .. } | DeskError::Plain { .. } | DeskError::HostName { .. } => Exit::Usage,
             DeskError::RecordUnreadable { .. } => Exit::Escrow,
             DeskError::SignInNeeded | DeskError::RoleNeeded { .. } | DeskError::FormForeign => Exit::NotPermitted,
@@ -95,6 +97,36 @@ impl From<DeskError> for Failure {
             _ => Exit::Input,
         };
         Self::of(&error, exit)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let exit = match refusal {
+            Refusal::CodeWrong
+            | Refusal::CodeExpired
+            | Refusal::CodeUsed
+            | Refusal::CodeRevoked
+            | Refusal::LoginCodeGone
+            | Refusal::Throttled { .. }
+            | Refusal::TooManyLoginCodes { .. } => Exit::Input,
+            Refusal::NotKnown | Refusal::Revoked | Refusal::OldGeneration => Exit::NotPermitted,
+            Refusal::Repeated { .. } | Refusal::ChallengeStale | Refusal::KeysRefused | Refusal::RequestUnreadable => {
+                Exit::Escrow
+            }
+        };
+        Self::of(&refusal, exit)
+    }
+}
+
+impl From<RegisterError> for Failure {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::Refused(refusal) => refusal.into(),
+            RegisterError::Fault(fault) => fault.into(),
+            RegisterError::Escrow(error) => error.into(),
+            error => Self::of(&error, Exit::Input),
+        }
     }
 }
 

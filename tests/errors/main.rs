@@ -20,7 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use oathburn_desk::DeskError;
-use oathburn_desk::stations::StationsFault;
+use oathburn_desk::protocol::Refusal;
+use oathburn_desk::stations::{RegisterError, StationsFault};
 use oathburn_escrow::EscrowError;
 use oathburn_formats::{FormatError, UsersFault};
 use oathburn_oath::OathError;
@@ -85,6 +86,8 @@ fn sections() -> Vec<Section> {
             "What keeps it from serving, and what it refuses; pages and the API say it with a status of HTTP.",
             rows!(DeskError),
         ),
+        section("Stations and the desk", "What the desk refuses a station.", rows!(Refusal)),
+        section("The register of stations", "What cannot be done with stations at the desk.", rows!(RegisterError)),
         section("The program", "What belongs to the command line alone.", program::rows()),
     ]
 }
@@ -101,6 +104,8 @@ const VARIANTS: &[(&str, &[&str])] = &[
     ("StationError", StationError::VARIANTS),
     ("StationsFault", StationsFault::VARIANTS),
     ("DeskError", DeskError::VARIANTS),
+    ("Refusal", Refusal::VARIANTS),
+    ("RegisterError", RegisterError::VARIANTS),
 ];
 
 fn root() -> &'static Path {

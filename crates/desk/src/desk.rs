@@ -6,6 +6,7 @@ use std::sync::Arc;
 use oathburn_escrow::{Deed, Escrow, Facts, Opener, Records};
 use oathburn_oath::{Clock, UnixTime};
 
+use crate::stations::Register;
 use crate::{DeskError, Limits};
 
 /// How a desk is set up. Desks that share an escrow should be set up alike.
@@ -28,9 +29,10 @@ impl Default for Settings {
 /// An escrow with an officer's key at hand, and the records beside it. It is synchronous.
 pub struct Desk {
     pub(crate) escrow: Escrow,
-    pub(crate) opener: Opener,
+    pub(crate) opener: Arc<Opener>,
     pub(crate) records: Records,
     pub(crate) clock: Arc<dyn Clock>,
+    register: Register,
     settings: Settings,
 }
 
@@ -38,7 +40,15 @@ impl Desk {
     /// Opens the records of an escrow's desk, which is noted, or makes them at the first use. The clock is the escrow's.
     pub fn open(escrow: Escrow, opener: Opener, clock: Arc<dyn Clock>, settings: Settings) -> Result<Self, DeskError> {
         let records = escrow.records(&opener)?;
-        Ok(Self { escrow, opener, records, clock, settings })
+        let opener = Arc::new(opener);
+        let (own, key, time) = (records.clone(), Arc::clone(&opener), Arc::clone(&clock));
+        let register = Register::new(&escrow, own, key, time, &settings.organisation);
+        Ok(Self { escrow, opener, records, clock, register, settings })
+    }
+
+    /// The stations that it knows.
+    pub fn register(&self) -> &Register {
+        &self.register
     }
 
     /// How it is set up.

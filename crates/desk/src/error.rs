@@ -11,6 +11,7 @@ use oathburn_escrow::EscrowError;
 use oathburn_oath::Remedy;
 
 use crate::Role;
+use crate::stations::RegisterError;
 
 /// What goes wrong at the desk, for those who run it and for those who ask it.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,9 @@ pub enum DeskError {
     /// The escrow behind it.
     #[error(transparent)]
     Escrow(#[from] EscrowError),
+    /// What cannot be done with stations.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
     /// A record that another version has written.
     #[error("a record of the desk ({kind}) cannot be read")]
     RecordUnreadable {
@@ -104,7 +108,8 @@ impl DeskError {
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::SignInNeeded => StatusCode::UNAUTHORIZED,
             Self::RoleNeeded { .. } | Self::FormForeign => StatusCode::FORBIDDEN,
-            Self::Escrow(error) => escrow_status(error),
+            Self::Escrow(error) | Self::Register(RegisterError::Escrow(error)) => escrow_status(error),
+            Self::Register(error) => register_status(error),
             Self::RecordUnreadable { .. }
             | Self::Listen { .. }
             | Self::Plain { .. }
@@ -131,10 +136,24 @@ fn escrow_status(error: &EscrowError) -> StatusCode {
     }
 }
 
+fn register_status(error: &RegisterError) -> StatusCode {
+    match error {
+        RegisterError::Refused(refusal) => {
+            StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+        RegisterError::NotRegistered { .. } | RegisterError::LoginCodeUnknown => StatusCode::NOT_FOUND,
+        RegisterError::NotNow { .. } | RegisterError::NoCode { .. } | RegisterError::StillActivated { .. } => {
+            StatusCode::CONFLICT
+        }
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
 impl Remedy for DeskError {
     fn code(&self) -> &'static str {
         match self {
             Self::Escrow(error) => error.code(),
+            Self::Register(error) => error.code(),
             Self::RecordUnreadable { .. } => "desk-record",
             Self::Listen { .. } => "desk-listen",
             Self::Plain { .. } => "desk-plain",
@@ -156,6 +175,7 @@ impl Remedy for DeskError {
     fn remedy(&self) -> Option<String> {
         let text = match self {
             Self::Escrow(error) => return error.remedy(),
+            Self::Register(error) => return error.remedy(),
             Self::RecordUnreadable { .. } => "run the newest oathburn at all desks of this escrow",
             Self::Listen { .. } => "name a free port and an address of this machine",
             Self::Plain { .. } => {

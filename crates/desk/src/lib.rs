@@ -48,6 +48,7 @@ mod table;
 mod testing;
 mod tls;
 
+pub mod protocol;
 pub mod stations;
 
 pub use app::{App, router};

@@ -120,6 +120,8 @@ mod tests {
 
     use super::*;
     use crate::blocking::blocking;
+    use crate::protocol::Refusal;
+    use crate::stations::RegisterError;
     use crate::testing::Home;
     use crate::{App, Role};
 
@@ -137,6 +139,9 @@ mod tests {
             (DeskError::RoleNeeded { role: Role::Helpdesk }, 403, "role-needed"),
             (EscrowError::EntryUnknown { text: "x".into() }.into(), 404, "entry-unknown"),
             (EscrowError::RecordChanged { kind: "x".into() }.into(), 409, "record-changed"),
+            (RegisterError::NothingSelected.into(), 400, "stations-none-selected"),
+            (RegisterError::LoginCodeUnknown.into(), 404, "login-code-unknown"),
+            (RegisterError::from(Refusal::Revoked).into(), 403, "station-revoked"),
         ] {
             let json = shown(&error);
             assert_eq!((error.status().as_u16(), json["code"].as_str()), (status, Some(code)));

@@ -5,10 +5,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use oathburn_escrow::EscrowError;
 
+use crate::stations::RegisterError;
 use crate::{DeskError, Role};
 
 oathburn_oath::variants! {
-    DeskError: Escrow RecordUnreadable Listen Plain CertificateFile CertificateRefused HostName Broken PageUnknown Method TooLarge TooSlow Malformed SignInNeeded RoleNeeded FormForeign
+    DeskError: Escrow Register RecordUnreadable Listen Plain CertificateFile CertificateRefused HostName Broken PageUnknown Method TooLarge TooSlow Malformed SignInNeeded RoleNeeded FormForeign
 }
 
 impl DeskError {
@@ -18,6 +19,7 @@ impl DeskError {
         let path = || "/srv/desk.pem".into();
         let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8443));
         vec![
+            Self::Register(RegisterError::NothingSelected),
             Self::Escrow(EscrowError::StoreBusy { store: "/srv/escrow.db".into() }),
             Self::RecordUnreadable { kind: "person" },
             Self::Listen { address, source: ErrorKind::AddrInUse.into() },

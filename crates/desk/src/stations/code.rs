@@ -213,6 +213,11 @@ impl StoredCode {
         self.state == CodeState::Live && now.seconds() < self.expires_at
     }
 
+    /// Whether both are of one making, whatever became of it since.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.digest, self.made_at) == (&other.digest, other.made_at)
+    }
+
     /// Compares a code that was typed at the station; it takes as long whatever is wrong.
     pub fn judge(&self, typed: &VerificationCode, key: &[u8; 32], mac: MacId, now: UnixTime) -> Verdict {
         let digest = HEXLOWER.encode(&typed.digest(key, mac));

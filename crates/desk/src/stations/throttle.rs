@@ -167,6 +167,14 @@ impl Ledger {
         self.buckets.iter().map(|bucket| bucket.of(length)).sum()
     }
 
+    /// How many guesses at codes of this length are let through at present.
+    pub fn left(&mut self, now: UnixTime, length: CodeLength) -> u64 {
+        let now = self.buckets.iter().map(|bucket| bucket.last).fold(now.seconds(), u64::max);
+        let span = self.span.max(1);
+        self.buckets.retain(|bucket| now < bucket.last.saturating_add(span));
+        SHARES.of(length).saturating_sub(self.spent(length)) / cost(length)
+    }
+
     /// Until when it must be kept, in Unix seconds.
     pub fn expires_at(&self, now: UnixTime) -> u64 {
         let last = self.buckets.iter().map(|bucket| bucket.last).fold(now.seconds(), u64::max);
