@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 
 use oathburn_desk::stations::{LoginCode, MacId, VerificationCode, csv};
-use oathburn_escrow::{Checkpoint, EscrowError, Officer, StationKey};
+use oathburn_escrow::{Checkpoint, EscrowError, Member, Officer, PublicLine, Roster, StationKey};
 use oathburn_formats::{
     Columns, FORMATS, FormatError, KeyUri, Kind, MAX_URI_LEN, ReadOptions, SeedInput, Unsaid,
     identify as identify_file, look, read_seed, read_seed_image, read_users, wrapping,
@@ -40,7 +40,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("program", program),
     ("program_applet", program_applet),
     ("program_profile", program_profile),
+    ("public_line", public_line),
+    ("roster", roster),
     ("seed", seed),
+    ("ssh_key", ssh_key),
     ("stations", stations),
     ("sync_clock", sync_clock),
     ("users", users),
@@ -225,6 +228,49 @@ pub fn key_file(data: &[u8]) {
         );
     }
     assert_eq!(fs::read(&path).expect("our own file"), data, "a key file is never written over");
+}
+
+/// What is sent to an officer by mail: what was read is written as the same, and has the same fingerprint.
+pub fn public_line(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match text.parse::<PublicLine>() {
+        Ok(line) => {
+            assert!(text.len() <= PublicLine::MAX_LEN);
+            let label = &line.member.label;
+            assert!(!label.is_empty() && label.len() <= Member::MAX_LABEL && !label.chars().any(char::is_control));
+            let again: PublicLine = line.to_string().parse().expect("what was read is written");
+            assert_eq!(again.member.keys.fingerprint(), line.member.keys.fingerprint());
+            assert_eq!(again, line);
+        }
+        Err(error) => {
+            has_remedy(&error);
+            assert!(
+                matches!(error, EscrowError::LineRefused { .. } | EscrowError::LabelRefused { .. }),
+                "{error}"
+            );
+        }
+    }
+}
+
+/// The body of a roster, as a hostile hand may write it into the table: refused, or written in one way only.
+pub fn roster(data: &[u8]) {
+    let Some(roster) = std::str::from_utf8(data).ok().and_then(Roster::parse) else { return };
+    assert!(!roster.officers.is_empty() && roster.version > 0);
+    for member in &roster.officers {
+        assert!(roster.is_officer(&member.keys.writer) && roster.label(&member.keys.writer).is_some());
+        assert!(!member.keys.fingerprint().is_empty());
+    }
+}
+
+/// The file of an SSH key. The bytes are what is wrapped in Base64, unless they are such a file already.
+pub fn ssh_key(data: &[u8]) {
+    const BEGIN: &[u8] = b"-----BEGIN OPENSSH PRIVATE KEY-----";
+    if data.starts_with(b"-----BEGIN ") {
+        return key_file(data);
+    }
+    let text = data_encoding::BASE64.encode(data);
+    let lines = text.as_bytes().chunks(70).flat_map(|line| [b"\n", line]);
+    key_file(&[BEGIN, &lines.collect::<Vec<_>>().concat(), b"\n-----END OPENSSH PRIVATE KEY-----\n"].concat());
 }
 
 /// A list of users: all of it is read, or every problem has a place and a remedy.
