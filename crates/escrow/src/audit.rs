@@ -21,7 +21,7 @@ pub(crate) fn verify(trust: &Trust, event: &EventRow) -> Result<Verified, String
     if event.hash != digest {
         return Err("it is not what was signed: its hash differs from its content".into());
     }
-    if !writer.has_signed(&digest, &event.signature) {
+    if !trust.proven.has_signed(&writer, &digest, &event.signature) {
         return Err("its signature is not the writer's".into());
     }
     let kind = EventKind::from_name(&event.kind).ok_or_else(|| format!("{:?} is not a kind of event", event.kind))?;

@@ -485,7 +485,8 @@ pub(crate) fn duplicate_keys(view: &dyn View, trust: &Trust, keys: &KeyPair) -> 
     for row in view.duplicate_keys()? {
         DUPLICATE_KEYS.verify(view, trust, &row)?;
         let number = row.id.as_slice().try_into().map_or(0, i64::from_be_bytes);
-        unwrapped.push((number, wrap::unwrap(&row.wrap, keys, DUPLICATE_KEYS.key)?));
+        let unwrap = || wrap::unwrap(&row.wrap, keys, DUPLICATE_KEYS.key);
+        unwrapped.push((number, trust.proven.key(&row, &keys.writer(), unwrap)?));
     }
     Ok(unwrapped)
 }

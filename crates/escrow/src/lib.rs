@@ -90,6 +90,7 @@ mod message;
 mod opener;
 mod pins;
 mod projection;
+mod proven;
 mod records;
 mod renewal;
 mod restore;

@@ -1,11 +1,14 @@
 //! The roster: who may open, who may burn; each version signed by an officer of the version before.
 
+use std::sync::Arc;
+
 use data_encoding::HEXLOWER;
 use oathburn_oath::UnixTime;
 use serde::{Deserialize, Serialize};
 
 use crate::canon::Canon;
 use crate::keys::KeyPair;
+use crate::proven::Proven;
 use crate::store::RosterRow;
 use crate::{EscrowError, EscrowId, EventKind, Member, PublicKeys, WriterId, wrap};
 
@@ -213,16 +216,17 @@ impl Roster {
     }
 }
 
-/// All versions of a roster, each verified.
+/// All versions of a roster, each verified, and what was proved under them.
 #[derive(Clone, Debug)]
 pub(crate) struct Trust {
     rosters: Vec<Roster>,
+    pub(crate) proven: Arc<Proven>,
 }
 
 impl Trust {
     /// The trust in a roster that was just made.
     pub(crate) fn founded(roster: Roster) -> Self {
-        Self { rosters: vec![roster] }
+        Self { rosters: vec![roster], proven: Arc::default() }
     }
 
     /// Verifies all versions, oldest first, without gaps.
@@ -235,7 +239,7 @@ impl Trust {
         if rosters.is_empty() {
             return Err(EscrowError::RosterForged { version: 1 });
         }
-        Ok(Self { rosters })
+        Ok(Self { rosters, proven: Arc::default() })
     }
 
     pub(crate) fn latest(&self) -> &Roster {
