@@ -21,6 +21,10 @@ fn events_are_found_and_exported_with_their_signatures() {
     let unknown = desk.run(&["escrow", "audit", "list", "--writer", "nobody", "--json"]).expect(7);
     assert_eq!(unknown.error_code(), "writer-unknown");
 
+    let none = ["escrow", "audit", "list", "--until", "2020-01-01"];
+    assert_eq!((desk.json(&none), desk.run(&none).expect(0).stdout), (serde_json::json!([]), String::new()));
+    assert_eq!(desk.run(&["escrow", "audit", "list"]).expect(0).stdout.lines().count(), all);
+
     let lines = desk.run(&["escrow", "audit", "export"]).expect(0).stdout;
     let events: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events.len(), all);

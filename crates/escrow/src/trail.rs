@@ -1,13 +1,17 @@
 //! The audit trail, event by event, in constant memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use data_encoding::HEXLOWER;
 use oathburn_oath::UnixTime;
 
 use crate::escrow::PAGE;
-use crate::store::{self, EventRow};
+use crate::roster::Trust;
+use crate::store::{self, EventRow, View};
 use crate::{EntryId, Escrow, EscrowError, Event, EventFilter, EventId, Facts, WriterId};
+
+/// Events of one chain that are read at a time where all chains are read at once: some touch a thousand entries.
+const CHAIN_PAGE: usize = 50;
 
 /// An event with everything that is chained and signed, so that it can be verified elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +71,44 @@ impl Escrow {
         refused.map_or(Ok(()), Err)
     }
 
+    /// Hands out events by their time, all from one state of the store. What one writer signed stays in the order in which
+    /// it was signed, also where a clock went back.
+    pub fn each_event_by_time<E: From<EscrowError>>(
+        &self,
+        filter: &EventFilter,
+        mut take: impl FnMut(Event) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let trust = self.inner.trust();
+        let mut refused = None;
+        store::read(&*self.inner.store, |view| {
+            let mut chains = Vec::new();
+            for row in view.writers()? {
+                let writer = WriterId::from_slice(&row.key);
+                if writer.is_some() && (filter.writer.is_none() || filter.writer == writer) {
+                    let filter = EventFilter { writer, ..filter.clone() };
+                    chains.push(Chain { filter, after: (row.id, 0), read: VecDeque::new(), ended: false });
+                }
+            }
+            loop {
+                let mut first: Option<(usize, (UnixTime, EventId))> = None;
+                for (place, chain) in chains.iter_mut().enumerate() {
+                    let next = chain.first(view, &trust)?;
+                    first = match (first, next) {
+                        (Some(first), Some(next)) if next < first.1 => Some((place, next)),
+                        (None, Some(next)) => Some((place, next)),
+                        (first, _) => first,
+                    };
+                }
+                let Some(event) = first.and_then(|(place, _)| chains[place].read.pop_front()) else { return Ok(()) };
+                if let Err(error) = take(event) {
+                    refused = Some(error);
+                    return Ok(());
+                }
+            }
+        })?;
+        refused.map_or(Ok(()), Err)
+    }
+
     /// Up to `limit` of the newest events that pass, by time.
     pub fn newest_events(&self, filter: &EventFilter, limit: usize) -> Result<Vec<Event>, EscrowError> {
         let mut newest: BTreeMap<(UnixTime, EventId), Event> = BTreeMap::new();
@@ -90,6 +132,30 @@ impl Escrow {
             }
         }
         writers.into_iter().collect()
+    }
+}
+
+/// The events of one writer that pass a filter, as they are read.
+struct Chain {
+    filter: EventFilter,
+    /// The writer's number, and the event after which reading goes on.
+    after: (i64, i64),
+    read: VecDeque<Event>,
+    ended: bool,
+}
+
+impl Chain {
+    /// When the next event was signed, and which it is.
+    fn first(&mut self, view: &dyn View, trust: &Trust) -> Result<Option<(UnixTime, EventId)>, EscrowError> {
+        if self.read.is_empty() && !self.ended {
+            let page = view.events(&self.filter, self.after, CHAIN_PAGE)?;
+            self.ended = page.len() < CHAIN_PAGE;
+            if let Some(last) = page.last() {
+                self.after = (last.writer_number, last.sequence);
+            }
+            self.read = page.iter().map(|row| Event::read(row, trust)).collect::<Result<_, _>>()?;
+        }
+        Ok(self.read.front().map(|event| (event.time, event.id)))
     }
 }
 

@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 
 use oathburn_escrow::*;
-use oathburn_oath::Remedy;
+use oathburn_oath::{Remedy, UnixTime};
 use rusqlite::Connection;
 use support::*;
 
@@ -235,6 +235,54 @@ fn a_checkpoint_that_was_changed_is_no_checkpoint() {
     let signer = home.officer.public().writer.to_string();
     let forged = forged.replace(&theirs.officer.public().writer.to_string(), &signer);
     assert!(matches!(error(&forged), EscrowError::CheckpointForged));
+}
+
+#[test]
+fn events_are_handed_out_by_time_and_those_of_a_writer_in_their_order() {
+    let home = Home::new();
+    let by_time = |filter: &EventFilter| {
+        let mut events = Vec::new();
+        let taken = home.open().each_event_by_time::<EscrowError>(filter, |event| {
+            events.push(event);
+            Ok(())
+        });
+        taken.map(|()| events).unwrap()
+    };
+    // More than are read at a time, and an officer's events between those of the station.
+    let mut ids = Vec::new();
+    for number in 0..60 {
+        let escrow = home.open_at(NOW.offset(100 + number));
+        ids.push(reserve(&escrow, &format!("{number}"), format!("{number:020}").as_bytes()));
+        if number % 10 == 0 {
+            let entry = escrow.entry(&ids[0].to_string()).unwrap();
+            escrow.opener(home.officer()).unwrap().open(&entry, &Disclosure::new(Purpose::Reveal)).unwrap();
+        }
+    }
+    let all = EventFilter::default();
+    let listed = home.open().events(&all).unwrap();
+    assert!(listed.len() > 120);
+    let handed = by_time(&all);
+    assert!(handed.is_sorted_by_key(|event| event.time));
+    let sorted = |events: &[Event]| {
+        let mut ids: Vec<_> = events.iter().map(|event| event.id).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(sorted(&handed), sorted(&listed));
+    for filter in [
+        EventFilter { entry: Some(ids[0]), ..EventFilter::default() },
+        EventFilter { kind: Some(EventKind::Reserved), ..EventFilter::default() },
+        EventFilter { writer: Some(home.officer.public().writer), ..EventFilter::default() },
+        EventFilter { since: Some(NOW.offset(130)), until: Some(NOW.offset(140)), ..EventFilter::default() },
+        EventFilter { until: Some(UnixTime::new(0)), ..EventFilter::default() },
+    ] {
+        assert_eq!(sorted(&by_time(&filter)), sorted(&home.open().events(&filter).unwrap()), "{filter:?}");
+    }
+    // A clock that went back is shown as it was signed.
+    home.open_at(UnixTime::new(1)).retire(ids[1], None).unwrap();
+    assert_eq!(by_time(&all).last().unwrap().time, UnixTime::new(1));
+    let stopped = home.open().each_event_by_time(&all, |_| Err(EscrowError::Random));
+    assert!(matches!(stopped, Err(EscrowError::Random)));
 }
 
 #[test]

@@ -97,9 +97,43 @@ impl List {
     pub(crate) fn run(self, context: &Context) -> Result {
         let escrow = context.escrow()?;
         let filter = self.events.filter(&escrow)?;
-        let limit = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let events = escrow.newest_events(&filter, limit)?;
+        let Some(limit) = self.limit else {
+            return read_out(list(&escrow, &filter, context.globals.json, io::stdout().lock()));
+        };
+        let events = escrow.newest_events(&filter, usize::try_from(limit).unwrap_or(usize::MAX))?;
         Ok(Outcome::new(events.iter().map(to_json).collect(), to_text(&events)))
+    }
+}
+
+/// Writes the events as they are read, however many there are: an array, or a line each.
+fn list(escrow: &Escrow, filter: &EventFilter, json: bool, out: impl Write) -> std::result::Result<(), Ended> {
+    let (mut out, mut between) = (BufWriter::new(out), "[");
+    escrow.each_event_by_time(filter, |event| {
+        let written = if json {
+            write!(out, "{between}{}", to_json(&event))
+        } else {
+            out.write_all(to_text(std::slice::from_ref(&event)).as_bytes())
+        };
+        between = ",";
+        written.map_err(Ended::Io)
+    })?;
+    match (json, between) {
+        (true, "[") => writeln!(out, "[]"),
+        (true, _) => writeln!(out, "]"),
+        (false, _) => Ok(()),
+    }
+    .and_then(|()| out.flush())
+    .map_err(Ended::Io)
+}
+
+/// What becomes of a command that has written everything to stdout. A reader that went away (`| head`) is no failure.
+fn read_out(written: std::result::Result<(), Ended>) -> Result {
+    match written {
+        Err(Ended::Io(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Bug, "stdout", format!("failed to write the result: {error}"), ""))
+        }
+        Err(Ended::Escrow(error)) => Err(error.into()),
+        _ => Ok(Outcome::new(Value::Null, "")),
     }
 }
 
@@ -120,14 +154,7 @@ impl Export {
         let escrow = context.escrow()?;
         let filter = self.events.filter(&escrow)?;
         let Some(path) = &self.out else {
-            return match write(&escrow, &filter, io::stdout().lock()) {
-                Err(Ended::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Outcome::new(Value::Null, "")),
-                Err(Ended::Io(error)) => {
-                    Err(Failure::new(Exit::Bug, "stdout", format!("failed to write the result: {error}"), ""))
-                }
-                Err(Ended::Escrow(error)) => Err(error.into()),
-                Ok(_) => Ok(Outcome::new(Value::Null, "")),
-            };
+            return read_out(write(&escrow, &filter, io::stdout().lock()).map(drop));
         };
         let file = new_file(path)?;
         let written =

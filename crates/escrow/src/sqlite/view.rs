@@ -366,7 +366,10 @@ impl View for SqliteView<'_> {
             filter.entry.map(|entry| entry.as_bytes().to_vec()),
         );
         query.and("e.kind = ?", filter.kind.map(|kind| kind.as_str().to_owned()));
-        query.and("w.key = ?", filter.writer.map(|writer| writer.as_bytes().to_vec()));
+        let writer = filter.writer.map(|writer| writer.as_bytes().to_vec());
+        query.and("w.key = ?", writer.clone());
+        // Where this chain ends, not after all that come behind it.
+        query.and("e.writer <= (SELECT id FROM writers WHERE key = ?)", writer);
         query.and("e.time >= ?", filter.since.map(query::seconds));
         query.and("e.time < ?", filter.until.map(query::seconds));
         query.end(" ORDER BY e.writer, e.sequence", limit);
