@@ -244,10 +244,7 @@ pub fn public_line(data: &[u8]) {
         }
         Err(error) => {
             has_remedy(&error);
-            assert!(
-                matches!(error, EscrowError::LineRefused { .. } | EscrowError::LabelRefused { .. }),
-                "{error}"
-            );
+            assert!(matches!(error, EscrowError::LineRefused { .. } | EscrowError::LabelRefused { .. }), "{error}");
         }
     }
 }

@@ -5,10 +5,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../../crates/escrow/tests/support/strace.rs"]
+mod strace;
+
 mod interrupted;
 mod keys;
 mod matrix;
 mod seeds;
 mod stores;
+mod syscalls;
 mod things;
+mod together;
 mod unfinished;

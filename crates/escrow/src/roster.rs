@@ -176,9 +176,7 @@ impl Roster {
         if serde_json::to_string(&body).ok()? != text || body.format != 1 || body.officers.is_empty() {
             return None;
         }
-        let read = |members: &mut Vec<BodyMember>| {
-            members.drain(..).map(BodyMember::read).collect::<Option<Vec<_>>>()
-        };
+        let read = |members: &mut Vec<BodyMember>| members.drain(..).map(BodyMember::read).collect::<Option<Vec<_>>>();
         let escrow: EscrowId = body.escrow.parse().ok()?;
         let roster = Self {
             escrow,

@@ -1,4 +1,4 @@
-//! Officers come, go and merge sessions, and are killed at it.
+//! Officers come, go and merge sessions, and are killed at it; every job is killed at every write that it has.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,6 +45,21 @@ pub(super) fn run(arguments: &[String]) -> Result<(), Failure> {
     }
     let ok = Paint::of_stdout().with(GREEN, "ok");
     println!("escrow: {ok}, {killed} programs killed in {rounds} rounds, {finished} finished; nothing was lost");
+    every_write()?;
+    println!("escrow: {ok}, killed at every write of a burn, an import, a removal, a merge, a migration, a backup");
+    Ok(())
+}
+
+/// The tests that kill at some writes, told to kill at all of them.
+fn every_write() -> Result<(), Failure> {
+    for test in [&["--package", "oathburn-escrow", "--test", "syscalls"][..], &["--test", "faults", "syscalls"]] {
+        let mut cargo = place::cargo();
+        // Whoever soaks wants them to be killed: without strace they would be skipped.
+        cargo.args(["test", "--quiet"]).args(test).env("OATHBURN_KILLS", "1000000").env("CI", "1");
+        if !cargo.status().while_doing("cargo test")?.success() {
+            return Err(Failure::new("a job that was killed at one of its writes left something half"));
+        }
+    }
     Ok(())
 }
 
