@@ -9,7 +9,7 @@ use oathburn_oath::UnixTime;
 
 use crate::commands::{
     audit, batch, burn, code, desk, doctor, drift, escrow, explain, export, formats, identify, identify_code, import,
-    readers, seed, sync, token, unlock, verify,
+    readers, seed, station, sync, token, unlock, verify,
 };
 use crate::failure::Failure;
 
@@ -113,6 +113,8 @@ pub(crate) enum Command {
     Audit(audit::Audit),
     #[command(subcommand)]
     Seed(seed::Seed),
+    #[command(subcommand)]
+    Station(station::Station),
     Unlock(unlock::Unlock),
     Lock(unlock::Lock),
 }
@@ -139,6 +141,7 @@ impl Command {
                 | Self::Formats(_)
                 | Self::Audit(_)
                 | Self::Seed(_)
+                | Self::Station(_)
                 | Self::Unlock(_)
                 | Self::Lock(_)
         );

@@ -21,6 +21,7 @@ pub(crate) mod readers;
 pub(crate) mod seed;
 pub(crate) mod select;
 pub(crate) mod source;
+pub(crate) mod station;
 pub(crate) mod sync;
 pub(crate) mod token;
 pub(crate) mod unlock;
@@ -56,6 +57,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result {
         Command::Escrow(command) => command.run(context),
         Command::Audit(command) => command.run(context),
         Command::Seed(command) => command.run(context),
+        Command::Station(command) => command.run(context),
         Command::Unlock(command) => command.run(context),
         Command::Lock(command) => command.run(context),
     }

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 
 use oathburn_desk::DeskError;
+use oathburn_desk::client::ClientError;
 use oathburn_desk::protocol::Refusal;
 use oathburn_desk::stations::{RegisterError, StationsFault};
 use oathburn_escrow::EscrowError;
@@ -116,6 +117,24 @@ impl From<Refusal> for Failure {
             }
         };
         Self::of(&refusal, exit)
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let exit = match error {
+            ClientError::Refused(refusal) => return refusal.into(),
+            ClientError::MacId(fault) => return fault.into(),
+            ClientError::Escrow(error) => return error.into(),
+            ClientError::UrlRefused { .. }
+            | ClientError::PlainRefused { .. }
+            | ClientError::FingerprintMalformed
+            | ClientError::MacIdUnclear { .. }
+            | ClientError::MacIdNone => Exit::Usage,
+            ClientError::OtherDesk { .. } => Exit::NotPermitted,
+            _ => Exit::Escrow,
+        };
+        Self::of(&error, exit)
     }
 }
 

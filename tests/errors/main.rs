@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use oathburn_desk::DeskError;
+use oathburn_desk::client::ClientError;
 use oathburn_desk::protocol::Refusal;
 use oathburn_desk::stations::{RegisterError, StationsFault};
 use oathburn_escrow::EscrowError;
@@ -87,6 +88,7 @@ fn sections() -> Vec<Section> {
             rows!(DeskError),
         ),
         section("Stations and the desk", "What the desk refuses a station.", rows!(Refusal)),
+        section("The way to the desk", "What keeps a station from its desk.", rows!(ClientError)),
         section("The register of stations", "What cannot be done with stations at the desk.", rows!(RegisterError)),
         section("The program", "What belongs to the command line alone.", program::rows()),
     ]
@@ -105,6 +107,7 @@ const VARIANTS: &[(&str, &[&str])] = &[
     ("StationsFault", StationsFault::VARIANTS),
     ("DeskError", DeskError::VARIANTS),
     ("Refusal", Refusal::VARIANTS),
+    ("ClientError", ClientError::VARIANTS),
     ("RegisterError", RegisterError::VARIANTS),
 ];
 

@@ -6,7 +6,8 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::sync::Semaphore;
 
-use crate::{Desk, csrf, health, limits, pages, problem};
+use crate::changes::Changes;
+use crate::{Desk, api, csrf, health, limits, pages, problem};
 
 /// What every handler gets. Clones share everything.
 #[derive(Clone)]
@@ -16,13 +17,15 @@ pub struct App {
     pub(crate) secure: bool,
     /// Bytes of bodies that may be in memory at the same time.
     pub(crate) bodies: Arc<Semaphore>,
+    /// What those wait for who want to know how stations stand.
+    pub(crate) changes: Changes,
 }
 
 impl App {
     /// What handlers of this desk share. `secure` says that browsers reach it over TLS.
     pub fn new(desk: Arc<Desk>, secure: bool) -> Self {
         let bodies = Arc::new(Semaphore::new(desk.settings().limits.bodies));
-        Self { desk, secure, bodies }
+        Self { desk, secure, bodies, changes: Changes::new() }
     }
 }
 
@@ -30,6 +33,7 @@ impl App {
 pub fn router(app: App) -> Router {
     Router::new()
         .merge(health::routes())
+        .merge(api::routes())
         .merge(pages::routes())
         .fallback(problem::unknown)
         .method_not_allowed_fallback(problem::method)

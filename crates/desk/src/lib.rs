@@ -31,8 +31,11 @@
 
 #![allow(dead_code, reason = "what the areas stand on is there before they are")]
 
+mod api;
 mod app;
 mod blocking;
+mod changes;
+pub mod client;
 mod csrf;
 mod desk;
 mod error;

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
+use crate::changes::Changes;
 use crate::{App, Certificate, Desk, DeskError, Limits, router};
 
 /// The largest head of a request, in bytes, and the most headers in it.
@@ -91,15 +92,16 @@ pub fn run(
     let limits = desk.settings().limits;
     // A proxy on this machine may be what speaks TLS.
     let secure = certificate.is_some() || !desk.settings().proxies.is_empty();
-    let router = router(App::new(Arc::clone(&desk), secure));
+    let app = App::new(Arc::clone(&desk), secure);
+    let changes = app.changes.clone();
+    let router = router(app);
     let acceptor = certificate.map(|certificate| TlsAcceptor::from(Arc::clone(&certificate.config)));
     let served = runtime.block_on(async {
         let failed = |source| DeskError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         ready(Listening { address: listener.local_addr().map_err(failed)?, tls: acceptor.is_some() });
-        Server { router, acceptor, limits, proxies: desk.settings().proxies.clone(), stop: stop.clone() }
-            .serve(listener)
-            .await;
+        let proxies = desk.settings().proxies.clone();
+        Server { router, acceptor, limits, proxies, stop: stop.clone(), changes }.serve(listener).await;
         Ok(())
     });
     // What still blocks ends before the desk does: some stores may not be closed by a thread that serves.
@@ -113,6 +115,7 @@ struct Server {
     limits: Limits,
     proxies: Vec<IpAddr>,
     stop: Stop,
+    changes: Changes,
 }
 
 impl Server {
@@ -149,6 +152,7 @@ impl Server {
             });
         }
         drop(listener);
+        server.changes.end();
         // All places are free when all connections have ended.
         let most = u32::try_from(server.limits.connections).unwrap_or(u32::MAX);
         if tokio::time::timeout(server.limits.end_time, all.acquire_many(most)).await.is_err() {

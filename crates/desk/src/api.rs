@@ -1,0 +1,13 @@
+//! What machines ask for, below `/api/`.
+
+pub(crate) mod signed;
+mod station;
+
+use axum::Router;
+
+use crate::App;
+
+/// All of it: one line for each area.
+pub(crate) fn routes() -> Router<App> {
+    Router::new().merge(station::routes())
+}
