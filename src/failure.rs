@@ -93,7 +93,15 @@ impl From<DeskError> for Failure {
             DeskError::Register(error) => return error.into(),
             DeskError::Listen { .. } | DeskError::Plain { .. } | DeskError::HostName { .. } => Exit::Usage,
             DeskError::RecordUnreadable { .. } => Exit::Escrow,
-            DeskError::SignInNeeded | DeskError::RoleNeeded { .. } | DeskError::FormForeign => Exit::NotPermitted,
+            DeskError::SignInNeeded
+            | DeskError::RoleNeeded { .. }
+            | DeskError::FormForeign
+            | DeskError::SignInWrong
+            | DeskError::EnrolmentWrong
+            | DeskError::PasswordWrong
+            | DeskError::Throttled { .. }
+            | DeskError::LastAdmin
+            | DeskError::AdminThere => Exit::NotPermitted,
             DeskError::Broken => Exit::Bug,
             _ => Exit::Input,
         };

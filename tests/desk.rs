@@ -119,3 +119,19 @@ fn a_service_manager_hands_the_passphrase_over() {
     let ready = serde_json::from_str(&line).unwrap_or_default();
     Serving { child, ready }.end();
 }
+
+#[test]
+fn the_first_admin_is_made_by_whoever_has_the_officers_key() {
+    let desk = with_escrow();
+    let made = desk.json(&["--operator", "root", "desk", "bootstrap", "Ada@example.com"]);
+    let code = made["enrolment_code"].as_str().unwrap();
+    assert_eq!((made["name"].as_str(), code.len()), (Some("ada@example.com"), 19));
+    let refused = desk.run(&["--json", "desk", "bootstrap", "no name"]).expect(7);
+    assert_eq!(refused.error_code(), "person-name");
+    // Who has not enrolled yet is no admin: a code that was lost is given anew.
+    let again = desk.json(&["desk", "bootstrap", "ada@example.com"]);
+    assert_ne!(again["enrolment_code"].as_str(), Some(code));
+    let deeds = desk.json(&["escrow", "audit", "list", "--kind", "desk-deed"]);
+    assert_eq!(deeds[0]["operator"], "root");
+    assert!(!deeds.to_string().contains(code), "{deeds}");
+}

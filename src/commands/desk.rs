@@ -1,5 +1,6 @@
 //! `oathburn desk`
 
+mod bootstrap;
 mod certificate;
 mod serve;
 
@@ -12,6 +13,7 @@ use crate::context::Context;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Desk {
     Serve(serve::Serve),
+    Bootstrap(bootstrap::Bootstrap),
     Certificate(certificate::Certificate),
 }
 
@@ -19,6 +21,7 @@ impl Desk {
     pub(crate) fn run(self, context: &Context) -> Result {
         match self {
             Self::Serve(command) => command.run(context),
+            Self::Bootstrap(command) => command.run(context),
             Self::Certificate(command) => command.run(context),
         }
     }

@@ -19,13 +19,19 @@ pub struct App {
     pub(crate) bodies: Arc<Semaphore>,
     /// What those wait for who want to know how stations stand.
     pub(crate) changes: Changes,
+    /// Passwords that may be compared at the same time: each takes 19 MiB and a processor.
+    pub(crate) passwords: Arc<Semaphore>,
 }
+
+/// See [`App::passwords`].
+const PASSWORDS: usize = 2;
 
 impl App {
     /// What handlers of this desk share. `secure` says that browsers reach it over TLS.
     pub fn new(desk: Arc<Desk>, secure: bool) -> Self {
         let bodies = Arc::new(Semaphore::new(desk.settings().limits.bodies));
-        Self { desk, secure, bodies, changes: Changes::new() }
+        let passwords = Arc::new(Semaphore::new(PASSWORDS));
+        Self { desk, secure, bodies, changes: Changes::new(), passwords }
     }
 }
 

@@ -14,3 +14,17 @@ pub(crate) async fn blocking<T: Send + 'static>(
     // A job that panicked has said so on its own; nothing of it is handed out.
     tokio::task::spawn_blocking(move || job(&desk)).await.map_err(|_| DeskError::Broken)?
 }
+
+/// The same for what compares or keeps a password: few of them at a time.
+pub(crate) async fn blocking_with_password<T: Send + 'static>(
+    app: &App,
+    job: impl FnOnce(&Desk) -> Result<T, DeskError> + Send + 'static,
+) -> Result<T, DeskError> {
+    let permit = Arc::clone(&app.passwords).acquire_owned().await.map_err(|_| DeskError::Broken)?;
+    // The job keeps its place also when whoever asked has gone.
+    blocking(app, move |desk| {
+        let _permit = permit;
+        job(desk)
+    })
+    .await
+}

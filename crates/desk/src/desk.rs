@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use oathburn_escrow::{Deed, Escrow, Facts, Opener, Records};
+use oathburn_escrow::{Deed, Escrow, Fact, Facts, Opener, Records};
 use oathburn_oath::{Clock, UnixTime};
 
 use crate::stations::Register;
@@ -69,6 +69,26 @@ impl Desk {
 /// What somebody does, for the escrow's audit: `what` is a word such as `station-added`.
 pub(crate) fn deed(operator: &str, what: &str) -> Deed {
     Deed { operator: operator.into(), facts: Facts::new().with("deed", what), ..Deed::default() }
+}
+
+/// What a deed says more. Facts are in clear: never a secret, never a code.
+pub(crate) trait DeedFacts {
+    /// One fact more.
+    fn with(self, name: &str, fact: impl Into<Fact>) -> Self;
+
+    /// Where it came from.
+    fn with_address(self, address: &str) -> Self;
+}
+
+impl DeedFacts for Deed {
+    fn with(mut self, name: &str, fact: impl Into<Fact>) -> Self {
+        self.facts = self.facts.with(name, fact);
+        self
+    }
+
+    fn with_address(self, address: &str) -> Self {
+        self.with("address", address)
+    }
 }
 
 /// Says whose it is, never what it knows.

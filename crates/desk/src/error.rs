@@ -92,6 +92,45 @@ pub enum DeskError {
         /// Who may.
         role: Role,
     },
+    /// Too often.
+    #[error("too many tries: wait {seconds} seconds")]
+    Throttled {
+        /// How long to wait, in seconds.
+        seconds: u64,
+    },
+    /// Name, password or code; which is not said.
+    #[error("name, password or code is wrong")]
+    SignInWrong,
+    /// Name or enrolment code, or a visit that did not give it.
+    #[error("name or enrolment code is wrong, or its time is over")]
+    EnrolmentWrong,
+    /// Not what the second factor shows.
+    #[error("the code is not the one that the app shows")]
+    CodeWrong,
+    /// Not one's own.
+    #[error("the present password is another")]
+    PasswordWrong,
+    /// Too easily guessed.
+    #[error("the password is too short, too simple, or has the name in it")]
+    PasswordRefused,
+    /// Typed twice, in two ways.
+    #[error("the two passwords differ")]
+    PasswordsDiffer,
+    /// No name to sign in with.
+    #[error("this is no name to sign in with")]
+    NameRefused,
+    /// Somebody has it.
+    #[error("somebody has this name already")]
+    NameTaken,
+    /// Somebody who may nothing.
+    #[error("no role was chosen")]
+    RolesMissing,
+    /// Nobody could let anybody in any more.
+    #[error("this is the last admin who can sign in")]
+    LastAdmin,
+    /// The desk has an admin.
+    #[error("the desk has an admin already")]
+    AdminThere,
     /// A form that was not made for who sends it.
     #[error("the form was not made for this visit")]
     FormForeign,
@@ -105,9 +144,20 @@ impl DeskError {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Malformed
+            | Self::CodeWrong
+            | Self::PasswordRefused
+            | Self::PasswordsDiffer
+            | Self::NameRefused
+            | Self::RolesMissing => StatusCode::BAD_REQUEST,
+            Self::NameTaken | Self::LastAdmin | Self::AdminThere => StatusCode::CONFLICT,
+            Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::SignInNeeded => StatusCode::UNAUTHORIZED,
-            Self::RoleNeeded { .. } | Self::FormForeign => StatusCode::FORBIDDEN,
+            Self::RoleNeeded { .. }
+            | Self::FormForeign
+            | Self::SignInWrong
+            | Self::EnrolmentWrong
+            | Self::PasswordWrong => StatusCode::FORBIDDEN,
             Self::Escrow(error) | Self::Register(RegisterError::Escrow(error)) => escrow_status(error),
             Self::Register(error) => register_status(error),
             Self::RecordUnreadable { .. }
@@ -168,6 +218,18 @@ impl Remedy for DeskError {
             Self::Malformed => "request-malformed",
             Self::SignInNeeded => "sign-in-needed",
             Self::RoleNeeded { .. } => "role-needed",
+            Self::Throttled { .. } => "throttled",
+            Self::SignInWrong => "sign-in-wrong",
+            Self::EnrolmentWrong => "enrolment-wrong",
+            Self::CodeWrong => "second-factor-wrong",
+            Self::PasswordWrong => "old-password-wrong",
+            Self::PasswordRefused => "password-refused",
+            Self::PasswordsDiffer => "passwords-differ",
+            Self::NameRefused => "person-name",
+            Self::NameTaken => "name-taken",
+            Self::RolesMissing => "roles-missing",
+            Self::LastAdmin => "last-admin",
+            Self::AdminThere => "admin-there",
             Self::FormForeign => "form-foreign",
         }
     }
@@ -194,6 +256,20 @@ impl Remedy for DeskError {
             Self::Malformed => "go back, and fill in the form again",
             Self::SignInNeeded => "sign in",
             Self::RoleNeeded { .. } => "ask an admin of the desk to do it, or for the role",
+            Self::Throttled { .. } => "wait, and look twice at what you type",
+            Self::SignInWrong => {
+                "try again with the next code that your app shows; an admin of the desk can reset both"
+            }
+            Self::EnrolmentWrong => "type the code as you got it, or ask an admin of the desk for a new one",
+            Self::CodeWrong => "wait for the next code, and check that the phone's clock is right",
+            Self::PasswordWrong => "type the password that you sign in with",
+            Self::PasswordRefused => "take at least 12 characters, five of them different, such as four words",
+            Self::PasswordsDiffer => "type the same password twice",
+            Self::NameRefused => "take letters, digits and . _ - @ +, up to 64 of them, such as ada@example.com",
+            Self::NameTaken => "take another name, or change that account",
+            Self::RolesMissing => "choose at least one role",
+            Self::LastAdmin => "make somebody else an admin first",
+            Self::AdminThere => "sign in as that admin and add people there; where nobody can, say --another",
             Self::FormForeign => "load the page again, and send the form once more",
         };
         Some(text.into())

@@ -49,6 +49,7 @@ mod session;
 mod table;
 #[cfg(test)]
 mod testing;
+mod throttle;
 mod tls;
 
 pub mod protocol;

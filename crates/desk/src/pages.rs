@@ -1,15 +1,21 @@
 //! Pages for people. They need no script.
 
+mod account;
+mod enrol;
 mod layout;
+mod people;
+mod sign_in;
+mod time;
 
 use axum::Router;
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use maud::{Markup, html};
 
 use self::layout::bare;
 use crate::App;
+use crate::people::Person;
 use crate::problem::Problem;
 
 /// The one style sheet.
@@ -17,7 +23,25 @@ const STYLE: &str = include_str!("pages/desk.css");
 
 /// All pages: one line for each area.
 pub(crate) fn routes() -> Router<App> {
-    Router::new().route("/desk.css", get(style))
+    Router::new()
+        .route("/", get(start))
+        .route("/desk.css", get(style))
+        .merge(sign_in::routes())
+        .merge(enrol::routes())
+        .merge(account::routes())
+        .merge(people::routes())
+}
+
+/// The first place that somebody may see.
+async fn start(person: Person) -> Redirect {
+    Redirect::to(layout::first_place(&person))
+}
+
+/// Where somebody signs in who is to see a place afterwards.
+pub(crate) fn to_sign_in(place: Option<&str>) -> Response {
+    let place = place.filter(|place| *place != "/");
+    let to = place.map(|place| format!("?to={}", sign_in::quoted(place))).unwrap_or_default();
+    Redirect::to(&format!("/sign-in{to}")).into_response()
 }
 
 /// The same for everybody, and for as long as the desk is not a newer one.
@@ -28,16 +52,19 @@ async fn style() -> Response {
 
 /// What went wrong, and what to do.
 pub(crate) fn problem(problem: &Problem) -> Markup {
-    let status = problem.status;
-    bare(
-        status.canonical_reason().unwrap_or("Error"),
-        &html! {
-            p.problem role="alert" { (sentence(&problem.message)) "." }
+    let title = problem.status.canonical_reason().unwrap_or("Error");
+    bare(title, &html! { (notice(problem)) p { a href="/" { "Go to the start page" } } })
+}
+
+/// The same above a form that is to be filled in again.
+fn notice(problem: &Problem) -> Markup {
+    html! {
+        div.problem role="alert" {
+            p { (sentence(&problem.message)) "." }
             @if let Some(remedy) = &problem.remedy { p { (sentence(remedy)) "." } }
-            p { a href="/" { "Go to the start page" } }
             p.small { "Code: " code { (problem.code) } }
-        },
-    )
+        }
+    }
 }
 
 /// Messages are fragments: on a page they begin as sentences do.

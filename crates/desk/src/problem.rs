@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use oathburn_oath::Remedy as _;
@@ -22,7 +22,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn of(error: &DeskError) -> Self {
+    pub(crate) fn of(error: &DeskError) -> Self {
         let (status, code) = (error.status(), error.code());
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(code, %error, "a request failed");
@@ -43,6 +43,9 @@ impl IntoResponse for DeskError {
     fn into_response(self) -> Response {
         let problem = Problem::of(&self);
         let mut response = problem.status.into_response();
+        if let Self::Throttled { seconds } = self {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response.extensions_mut().insert(Arc::new(problem));
         response
     }
@@ -61,6 +64,7 @@ pub(crate) async fn method() -> DeskError {
 /// Gives every error its form, also those that the framework has found.
 pub(crate) async fn show(request: Request, next: Next) -> Response {
     let wants_json = wants_json(request.uri().path(), request.headers());
+    let place = request.uri().path_and_query().map(ToString::to_string).filter(|_| request.method() == Method::GET);
     let response = next.run(request).await;
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -78,6 +82,9 @@ pub(crate) async fn show(request: Request, next: Next) -> Response {
             _ => DeskError::Broken,
         })),
     };
+    if problem.status == StatusCode::UNAUTHORIZED && !wants_json {
+        return pages::to_sign_in(place.as_deref());
+    }
     if wants_json { as_json(&problem, &response) } else { as_page(&problem, &response) }
 }
 
@@ -97,7 +104,6 @@ fn as_json(problem: &Problem, response: &Response) -> Response {
 }
 
 fn as_page(problem: &Problem, response: &Response) -> Response {
-    // Where to sign in is no secret, and a page that only says so helps nobody.
     let page = pages::problem(problem);
     with_headers_of(response, (problem.status, page).into_response())
 }

@@ -259,12 +259,6 @@ impl Drop for Count {
     }
 }
 
-/// What a request without a server needs to have an address, as tests make them.
-#[cfg(test)]
-pub(crate) fn connected(ip: IpAddr) -> axum::Extension<impl Clone + Send + Sync + 'static> {
-    axum::Extension(Connected(ip))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {

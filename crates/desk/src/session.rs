@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::people::{Account, Person};
-use crate::table::{Next, Stored};
+use crate::table::{Next, Stored, Write};
 use crate::{App, Desk, DeskError, csrf};
 
 /// How long a session lasts, in seconds: a working day.
@@ -40,10 +40,7 @@ pub(crate) struct Visit {
 impl Visit {
     /// A visit with a new number.
     pub(crate) fn begin(app: &App) -> Result<Self, DeskError> {
-        let mut bytes = Zeroizing::new([0; NUMBER]);
-        getrandom::fill(bytes.as_mut_slice()).map_err(|_| EscrowError::Random)?;
-        let number = Zeroizing::new(BASE64URL_NOPAD.encode(bytes.as_slice()));
-        Ok(Self::with(app, number, true))
+        Ok(Self::with(app, new_number()?, true))
     }
 
     /// The visit that a request belongs to, if its browser has one.
@@ -61,18 +58,30 @@ impl Visit {
         Self { number, is_new, form_token, secure: app.secure }
     }
 
+    /// The number itself: a secret.
+    pub(crate) fn number(&self) -> &str {
+        &self.number
+    }
+
     /// The header that gives the browser its cookie, where it has none yet.
     pub(crate) fn cookie(&self) -> Option<(HeaderName, HeaderValue)> {
-        if !self.is_new {
-            return None;
-        }
-        let secure = if self.secure { "; Secure" } else { "" };
-        let name = cookie_name(self.secure);
-        let text = Zeroizing::new(format!("{name}={}; Path=/; HttpOnly; SameSite=Strict{secure}", *self.number));
-        let mut value = HeaderValue::from_str(&text).ok()?;
-        value.set_sensitive(true);
-        Some((header::SET_COOKIE, value))
+        if self.is_new { Some(set_cookie(self.secure, &self.number, "")) } else { None }
     }
+}
+
+/// The header that makes a browser keep this number.
+fn set_cookie(secure: bool, number: &str, rest: &str) -> (HeaderName, HeaderValue) {
+    let only = if secure { "; Secure" } else { "" };
+    let name = cookie_name(secure);
+    let text = Zeroizing::new(format!("{name}={number}; Path=/; HttpOnly; SameSite=Strict{only}{rest}"));
+    let mut value = HeaderValue::from_str(&text).expect("numbers are letters and digits");
+    value.set_sensitive(true);
+    (header::SET_COOKIE, value)
+}
+
+/// The header that makes a browser forget its number.
+pub(crate) fn forget_cookie(app: &App) -> (HeaderName, HeaderValue) {
+    set_cookie(app.secure, "", "; Max-Age=0")
 }
 
 /// A browser holds a cookie of the first name only where it came over TLS, from this very host (RFC 6265bis, section 4.1.3).
@@ -123,6 +132,39 @@ impl Stored for Session {
     }
 }
 
+fn new_number() -> Result<Zeroizing<String>, DeskError> {
+    let mut bytes = Zeroizing::new([0; NUMBER]);
+    getrandom::fill(bytes.as_mut_slice()).map_err(|_| EscrowError::Random)?;
+    Ok(Zeroizing::new(BASE64URL_NOPAD.encode(bytes.as_slice())))
+}
+
+/// A session that begins: a number that no visit had before, so that none that somebody knew is signed in.
+pub(crate) struct NewSession {
+    number: Zeroizing<String>,
+    id: [u8; 32],
+    session: Session,
+}
+
+/// Makes a session for an account; it counts when it is written.
+pub(crate) fn make(desk: &Desk, account: &Account) -> Result<NewSession, DeskError> {
+    let number = new_number()?;
+    let now = desk.now().seconds();
+    let session = Session { name: account.name.clone(), generation: account.generation, began: now, seen: now };
+    Ok(NewSession { id: desk.id_of::<Session>(&number), number, session })
+}
+
+impl NewSession {
+    /// What is written together with the deed.
+    pub(crate) fn write(&self) -> Result<Write, DeskError> {
+        Write::new(&self.id, &self.session)
+    }
+
+    /// The header that gives it to the browser.
+    pub(crate) fn cookie(&self, app: &App) -> (HeaderName, HeaderValue) {
+        set_cookie(app.secure, &self.number, "")
+    }
+}
+
 /// Who is signed in with this visit.
 pub(crate) fn person(desk: &Desk, visit: Visit) -> Result<Person, DeskError> {
     if visit.is_new {
@@ -143,4 +185,14 @@ pub(crate) fn person(desk: &Desk, visit: Visit) -> Result<Person, DeskError> {
         })?;
     }
     Ok(Person { name: account.name, roles: account.roles, visit })
+}
+
+/// When the sessions of somebody were last used, the newest first.
+pub(crate) fn sessions(desk: &Desk, name: &str) -> Result<Vec<UnixTime>, DeskError> {
+    let account = desk.get::<Account>(&desk.account_id(name))?.ok_or(DeskError::SignInNeeded)?.value;
+    let sessions = desk.find::<Session>(name)?.into_iter().map(|kept| kept.value);
+    let live = sessions.filter(|session| session.generation == account.generation);
+    let mut seen: Vec<_> = live.map(|session| UnixTime::new(session.seen)).collect();
+    seen.sort_unstable_by(|one, other| other.cmp(one));
+    Ok(seen)
 }

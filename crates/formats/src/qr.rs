@@ -40,7 +40,7 @@ impl QrCode {
     }
 
     /// The drawing as an element of a page, one unit a module, with its quiet zone.
-    pub(crate) fn to_inline_svg(&self) -> Zeroizing<String> {
+    pub fn to_inline_svg(&self) -> Zeroizing<String> {
         const QUIET: usize = 4;
         let (width, colors) = (self.0.width(), Zeroizing::new(self.modules()));
         let side = width + 2 * QUIET;

@@ -53,10 +53,8 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) fn run(self, context: &Context) -> Result {
         let certificate = self.certificate(context)?;
-        let escrow = context.escrow()?;
-        let opener = escrow.opener(officer(context)?)?;
         let settings = Settings { organisation: self.organisation, proxies: self.proxy, ..Settings::default() };
-        let desk = Desk::open(escrow, opener, Arc::new(SystemClock), settings)?;
+        let desk = open(context, settings)?;
         let stop = Stop::new();
         // From here on a signal does not end the program, but the desk.
         let _deferred = context.defer_interrupts();
@@ -78,6 +76,13 @@ impl Serve {
         };
         Ok(files.map(|(cert, key)| Certificate::load(cert, key)).transpose()?)
     }
+}
+
+/// The desk behind the pages.
+pub(super) fn open(context: &Context, settings: Settings) -> std::result::Result<Desk, Failure> {
+    let escrow = context.escrow()?;
+    let opener = escrow.opener(officer(context)?)?;
+    Ok(Desk::open(escrow, opener, Arc::new(SystemClock), settings)?)
 }
 
 /// The desk's key: a service manager hands its passphrase over, or it is found as every command finds it.

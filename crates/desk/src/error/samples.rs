@@ -9,7 +9,7 @@ use crate::stations::RegisterError;
 use crate::{DeskError, Role};
 
 oathburn_oath::variants! {
-    DeskError: Escrow Register RecordUnreadable Listen Plain CertificateFile CertificateRefused HostName Broken PageUnknown Method TooLarge TooSlow Malformed SignInNeeded RoleNeeded FormForeign
+    DeskError: Escrow Register RecordUnreadable Listen Plain CertificateFile CertificateRefused HostName Broken PageUnknown Method TooLarge TooSlow Malformed SignInNeeded RoleNeeded Throttled SignInWrong EnrolmentWrong CodeWrong PasswordWrong PasswordRefused PasswordsDiffer NameRefused NameTaken RolesMissing LastAdmin AdminThere FormForeign
 }
 
 impl DeskError {
@@ -35,6 +35,18 @@ impl DeskError {
             Self::Malformed,
             Self::SignInNeeded,
             Self::RoleNeeded { role: Role::Admin },
+            Self::Throttled { seconds: 90 },
+            Self::SignInWrong,
+            Self::EnrolmentWrong,
+            Self::CodeWrong,
+            Self::PasswordWrong,
+            Self::PasswordRefused,
+            Self::PasswordsDiffer,
+            Self::NameRefused,
+            Self::NameTaken,
+            Self::RolesMissing,
+            Self::LastAdmin,
+            Self::AdminThere,
             Self::FormForeign,
         ]
     }

@@ -8,7 +8,15 @@ use crate::people::{Person, Role};
 use crate::session::Visit;
 
 /// The pages in the navigation: where they are, what they are called, whose they are.
-const PLACES: &[(&str, &str, Role)] = &[];
+const PLACES: &[(&str, &str, Role)] = &[("/people", "People", Role::Admin)];
+
+/// The first place that somebody may see; everybody has an account of their own.
+pub(super) fn first_place(person: &Person) -> &'static str {
+    PLACES.iter().find(|(_, _, role)| person.has(*role)).map_or(ACCOUNT, |(path, ..)| path)
+}
+
+/// Where everybody's own account is.
+pub(super) const ACCOUNT: &str = "/account";
 
 /// A page for somebody who is signed in. `here` is the path of the place in the navigation that it belongs to.
 pub(crate) fn layout(person: &Person, here: &str, title: &str, body: &Markup) -> Response {
@@ -26,7 +34,7 @@ pub(crate) fn layout(person: &Person, here: &str, title: &str, body: &Markup) ->
                 }
                 form.who method="post" action="/sign-out" {
                     (token_field(&person.visit))
-                    span { (person.name) }
+                    a href=(ACCOUNT) aria-current=[(here == ACCOUNT).then_some("page")] { (person.name) }
                     button { "Sign out" }
                 }
             }

@@ -5,13 +5,14 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use oathburn_desk::{Certificate, Desk, DeskError, Fingerprint, Limits, Listening, SelfSigned, Settings, Stop, run};
 use oathburn_escrow::{Escrow, Officer, Pins, StationKey, StoreUrl, Writer};
-use oathburn_oath::{Clock, SystemClock};
+use oathburn_oath::{Clock, Seed, SystemClock, Totp, TotpParams, UnixTime};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -178,6 +179,157 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// A clock that stands still until it is told otherwise.
+pub(crate) struct HandClock(AtomicU64);
+
+impl HandClock {
+    /// One that begins now.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(SystemClock.now().seconds())))
+    }
+
+    /// Lets seconds pass.
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> UnixTime {
+        UnixTime::new(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A desk with a clock that is moved by hand, and an admin, `ada`.
+pub(crate) struct Manned {
+    pub(crate) server: Server,
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) ada: Seed,
+}
+
+/// What everybody in these tests has for a password.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+impl Manned {
+    pub(crate) fn new() -> Self {
+        Self::at(Arc::new(Home::new()), false)
+    }
+
+    pub(crate) fn at(home: Arc<Home>, tls: bool) -> Self {
+        let clock = HandClock::new();
+        let desk = home.desk(clock.clone(), Settings::default());
+        let (code, _) = desk.bootstrap("root", "Ada", false).unwrap();
+        drop(desk);
+        let server = Server::at(home, tls, Settings::default(), clock.clone());
+        let (_, ada) = enrol(&server, &clock, "ada", &code);
+        Self { server, clock, ada }
+    }
+
+    /// Lets a time step pass, so that there is a code that was not used, and signs somebody in.
+    pub(crate) fn sign_in(&self, name: &str, seed: &Seed) -> Browser<'_> {
+        self.clock.pass(30);
+        let mut browser = Browser::new(&self.server);
+        browser.get("/sign-in").expect(200);
+        browser.sign_in(name, PASSWORD, &code(seed, &*self.clock)).expect(303);
+        browser
+    }
+
+    pub(crate) fn admin(&self) -> Browser<'_> {
+        self.sign_in("ada", &self.ada)
+    }
+
+    /// Somebody new with these roles, who is signed in.
+    pub(crate) fn somebody(&self, name: &str, roles: &[&str]) -> (Browser<'_>, Seed) {
+        let mut admin = self.admin();
+        admin.get("/people").expect(200);
+        let mut fields = vec![("name", name)];
+        fields.extend(roles.iter().map(|role| (*role, "yes")));
+        let invited = admin.post("/people", &fields).expect(200);
+        enrol(&self.server, &self.clock, name, &between(&invited.body, "<code class=\"code\">", "</code>"))
+    }
+}
+
+/// The code of a second factor.
+pub(crate) fn code(seed: &Seed, clock: &dyn Clock) -> String {
+    Totp::new(seed, TotpParams::default()).code_at(clock.now()).to_string()
+}
+
+/// Enrols somebody, who is signed in then.
+pub(crate) fn enrol<'a>(server: &'a Server, clock: &HandClock, name: &str, given: &str) -> (Browser<'a>, Seed) {
+    let mut browser = Browser::new(server);
+    browser.get("/enrol").expect(200);
+    let shown = browser.post("/enrol", &[("name", name), ("code", given)]).expect(200);
+    let seed = Seed::from_base32(&between(&shown.body, "<code class=\"code\">", "</code>")).unwrap();
+    let code = code(&seed, clock);
+    let fields = [("name", name), ("password", PASSWORD), ("again", PASSWORD), ("code", &code)];
+    browser.post("/enrol/finish", &fields).expect(303);
+    (browser, seed)
+}
+
+/// What stands between two texts.
+pub(crate) fn between(text: &str, before: &str, after: &str) -> String {
+    let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}"));
+    rest.split_once(after).unwrap().0.to_owned()
+}
+
+/// A browser without a script engine: it keeps a cookie and the token of the last form.
+#[derive(Clone)]
+pub(crate) struct Browser<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) cookie: Option<String>,
+    pub(crate) token: String,
+}
+
+impl<'a> Browser<'a> {
+    pub(crate) fn new(server: &'a Server) -> Self {
+        Self { server, cookie: None, token: String::new() }
+    }
+
+    pub(crate) fn get(&mut self, path: &str) -> Reply {
+        self.ask("GET", path, &[], b"")
+    }
+
+    pub(crate) fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let mut body = format!("form-token={}", self.token);
+        for (name, value) in fields {
+            body.extend(["&", name, "=", &encoded(value)]);
+        }
+        self.ask("POST", path, &[("Content-Type", "application/x-www-form-urlencoded")], body.as_bytes())
+    }
+
+    pub(crate) fn sign_in(&mut self, name: &str, password: &str, code: &str) -> Reply {
+        self.post("/sign-in", &[("name", name), ("password", password), ("code", code)])
+    }
+
+    pub(crate) fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let mut headers = headers.to_vec();
+        let cookie = self.cookie.clone();
+        headers.extend(cookie.as_deref().map(|cookie| ("Cookie", cookie)));
+        let reply = self.server.ask(method, path, &headers, body);
+        if let Some(cookie) = reply.header("set-cookie") {
+            let pair = cookie.split(';').next().unwrap();
+            self.cookie = Some(pair.to_owned()).filter(|pair| !pair.ends_with('='));
+        }
+        if reply.body.contains("name=\"form-token\"") {
+            self.token = between(&reply.body, "name=\"form-token\" value=\"", "\"");
+        }
+        reply
+    }
+}
+
+/// As forms are sent.
+pub(crate) fn encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut all, byte| {
+        if byte.is_ascii_alphanumeric() {
+            all.push(char::from(byte));
+        } else {
+            let _ = write!(all, "%{byte:02X}");
+        }
+        all
+    })
 }
 
 /// What came back.
