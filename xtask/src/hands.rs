@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -48,11 +48,20 @@ pub(crate) struct Tokens {
     known: BTreeSet<String>,
 }
 
+/// What an operator is told.
+enum Told {
+    Event(String),
+    /// Say so when everything before this was done.
+    Settle(Sender<()>),
+}
+
 /// One operator for each reader.
 pub(crate) struct Hands {
     names: Vec<String>,
-    told: Vec<Sender<String>>,
-    workers: Vec<JoinHandle<Result<u64, Failure>>>,
+    told: Vec<Sender<Told>>,
+    workers: Vec<JoinHandle<u64>>,
+    /// Why operators gave up.
+    troubles: Receiver<Failure>,
 }
 
 impl Hands {
@@ -60,7 +69,8 @@ impl Hands {
     pub(crate) fn new(emulator: &Emulator, tokens: usize, faults: u64, seed: u64) -> Result<Self, Failure> {
         let waiting = (1..=tokens).map(|number| format!("8659622{number:06}")).collect();
         let tokens = Arc::new(Mutex::new(Tokens { waiting, known: BTreeSet::new() }));
-        let mut hands = Self { names: emulator.readers(), told: Vec::new(), workers: Vec::new() };
+        let (trouble, troubles) = channel();
+        let mut hands = Self { names: emulator.readers(), told: Vec::new(), workers: Vec::new(), troubles };
         for (reader, number) in emulator.names().into_iter().zip(0..) {
             let (sender, told) = channel();
             let worker = Worker {
@@ -75,19 +85,38 @@ impl Hands {
                 armed: 0,
             };
             hands.told.push(sender);
-            hands.workers.push(thread::spawn(move || worker.obey(&told)));
+            let trouble = trouble.clone();
+            hands.workers.push(thread::spawn(move || worker.work(&told, &trouble)));
         }
         Ok(hands)
     }
 
-    /// Passes an event on to the operator of its reader.
-    pub(crate) fn tell(&self, event: &Value) {
-        let (Some(name), Some(what)) = (event["reader"].as_str(), event["event"].as_str()) else { return };
+    /// Passes an event on to the operator of its reader. Fails when an operator has given up: whoever waited for tokens on
+    /// that reader would wait for good.
+    pub(crate) fn tell(&self, event: &Value) -> Result<(), Failure> {
+        if let Ok(trouble) = self.troubles.try_recv() {
+            return Err(trouble);
+        }
+        let (Some(name), Some(what)) = (event["reader"].as_str(), event["event"].as_str()) else { return Ok(()) };
         let reader = self.names.iter().position(|one| name == one);
         if let Some(told) = reader.and_then(|reader| self.told.get(reader)) {
-            // An operator who has given up says why at the end.
-            let _ = told.send(what.to_owned());
+            // One who is gone has left a word, which is heard next time.
+            let _ = told.send(Told::Event(what.to_owned()));
         }
+        Ok(())
+    }
+
+    /// Waits until every operator has done what was asked for. After a kill the next run would otherwise talk to tokens that
+    /// are being taken off for the one before it, and its operators would be one token ahead of it for good.
+    pub(crate) fn settle(&self) -> Result<(), Failure> {
+        let (sender, settled) = channel();
+        for told in &self.told {
+            let _ = told.send(Told::Settle(sender.clone()));
+        }
+        drop(sender);
+        // It ends when the last of them has answered, or is gone.
+        settled.iter().for_each(drop);
+        self.troubles.try_recv().map_or(Ok(()), Err)
     }
 
     /// Sends the operators home; says how many faults there were.
@@ -95,9 +124,9 @@ impl Hands {
         drop(self.told);
         let mut faults = 0;
         for worker in self.workers {
-            faults += worker.join().map_err(|_| Failure::new("an operator panicked"))??;
+            faults += worker.join().map_err(|_| Failure::new("an operator panicked"))?;
         }
-        Ok(faults)
+        self.troubles.try_recv().map_or(Ok(faults), Err)
     }
 }
 
@@ -115,9 +144,27 @@ struct Worker {
 }
 
 impl Worker {
-    fn obey(mut self, told: &Receiver<String>) -> Result<u64, Failure> {
+    /// Does what the events ask for until there are no more; says how many faults there were.
+    fn work(mut self, told: &Receiver<Told>, trouble: &Sender<Failure>) -> u64 {
+        if let Err(failure) = self.obey(told) {
+            let failure = Failure::new(format!("the operator at reader {} gave up: {failure}", self.reader));
+            // Whoever does not listen any more has failed already.
+            let _ = trouble.send(failure);
+        }
+        self.armed
+    }
+
+    fn obey(&mut self, told: &Receiver<Told>) -> Result<(), Failure> {
         let reader = self.reader.clone();
-        for event in told {
+        for told in told {
+            let event = match told {
+                Told::Event(event) => event,
+                Told::Settle(done) => {
+                    // Nobody waits any more where somebody has failed.
+                    let _ = done.send(());
+                    continue;
+                }
+            };
             match event.as_str() {
                 // After a kill nobody said what to do with what lies there: it stays, and is asked who it is again.
                 "waiting" if self.lying.is_some() => drop(self.control.ask(&format!("press {reader}"))?),
@@ -136,7 +183,7 @@ impl Worker {
                 _ => {}
             }
         }
-        Ok(self.armed)
+        Ok(())
     }
 
     fn lay_on(&mut self) -> Result<(), Failure> {
@@ -190,9 +237,15 @@ impl Run {
         self.child.id()
     }
 
-    /// The next event and when it was heard; `None` when it has ended.
-    pub(crate) fn next(&self) -> Option<(Instant, Value)> {
-        self.events.recv().ok()
+    /// The next event and when it was heard; `None` when it has ended. Fails when it says nothing for so long.
+    pub(crate) fn next(&self, patience: Duration) -> Result<Option<(Instant, Value)>, Failure> {
+        match self.events.recv_timeout(patience) {
+            Ok(heard) => Ok(Some(heard)),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(Failure::new(format!("the batch has said nothing for {} s", patience.as_secs())))
+            }
+        }
     }
 
     /// Kills it at once; the events that it told before are still there.
@@ -201,8 +254,16 @@ impl Run {
         self.child.wait().while_doing("wait for oathburn").map(drop)
     }
 
-    /// Its exit code.
+    /// Its exit code, once it has ended by itself.
     pub(crate) fn exit(mut self) -> Result<Option<i32>, Failure> {
         Ok(self.child.wait().while_doing("wait for oathburn")?.code())
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // It has ended, unless whoever started it has failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -3,7 +3,7 @@
 mod id;
 mod reader;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use oathburn_oath::SerialNumber;
 
@@ -108,16 +108,38 @@ impl Bench {
 
     /// Takes a token out of the drawer or off a reader from which it was removed.
     pub(crate) fn take_out(&self, serial: &SerialNumber) -> Result<Device, EmulatorError> {
-        for mut reader in self.readers() {
-            let swapped_out = reader.take_swapped_out();
-            let removed = reader.take_removed(serial)?;
-            drop(reader);
-            self.put_away(swapped_out.into_iter().chain(removed).collect());
+        // Readers on which something is laid or taken off just now are looked at only if the token is nowhere else: each
+        // waits for the service, and whoever sits at another one need not.
+        let mut busy = Vec::new();
+        for reader in &self.readers {
+            match reader.try_lock() {
+                Ok(free) => self.collect(free, serial)?,
+                Err(TryLockError::Poisoned(held)) => self.collect(held.into_inner(), serial)?,
+                Err(TryLockError::WouldBlock) => busy.push(reader),
+            }
         }
+        if let Some(device) = self.from_drawer(serial) {
+            return Ok(device);
+        }
+        for reader in busy {
+            self.collect(lock(reader), serial)?;
+        }
+        self.from_drawer(serial).ok_or_else(|| EmulatorError::NoToken { serial: serial.to_string() })
+    }
+
+    /// Puts into the drawer what was swapped away on a reader, and this token if it was removed from there.
+    fn collect(&self, mut reader: MutexGuard<'_, Reader>, serial: &SerialNumber) -> Result<(), EmulatorError> {
+        let swapped_out = reader.take_swapped_out();
+        let removed = reader.take_removed(serial)?;
+        drop(reader);
+        self.put_away(swapped_out.into_iter().chain(removed).collect());
+        Ok(())
+    }
+
+    fn from_drawer(&self, serial: &SerialNumber) -> Option<Device> {
         let mut drawer = lock(&self.drawer);
-        let matches = |device: &Device| device.serial() == Some(serial);
-        let at = drawer.iter().position(matches);
-        at.map(|at| drawer.swap_remove(at)).ok_or_else(|| EmulatorError::NoToken { serial: serial.to_string() })
+        let at = drawer.iter().position(|device| device.serial() == Some(serial))?;
+        Some(drawer.swap_remove(at))
     }
 
     /// Looks at a token wherever it lies.

@@ -12,6 +12,8 @@ use crate::failure::{Failure, While as _};
 use crate::hands::{Hands, Run};
 use crate::place;
 
+/// How long nothing may happen.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Tokens on each reader.
 const TOKENS: usize = 60;
 
@@ -70,8 +72,8 @@ fn measure(readers: usize) -> Result<Measured, Failure> {
     let mut seen = Seen::default();
     let (mut begin, mut end, mut first_memory, mut last_memory) = (None, Instant::now(), 0, 0);
     let mut done = 0;
-    while let Some((at, event)) = run.next() {
-        hands.tell(&event);
+    while let Some((at, event)) = run.next(PATIENCE)? {
+        hands.tell(&event)?;
         seen.note(at, &event);
         match event["event"].as_str().unwrap_or_default() {
             "identified" => drop(begin.get_or_insert(at)),

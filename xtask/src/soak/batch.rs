@@ -1,7 +1,7 @@
 //! `cargo xtask soak batch`: thousands of tokens, faults on the wire, and a program that is killed again and again in the middle
 //! of anything; at the end nothing may be lost, doubled or wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -22,6 +22,12 @@ const TOKENS: usize = 2000;
 const KILLS: usize = 300;
 /// Readers, each with an operator.
 const READERS: usize = 8;
+/// How long it may take until one more line is done.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often it is said how far it is.
+const PULSE: Duration = Duration::from_secs(30);
+/// How much of what was heard last is told when it fails.
+const RECENT: usize = 60;
 /// To so many of a thousand tokens something happens.
 const FAULTS: u64 = 50;
 
@@ -52,13 +58,21 @@ struct Soak {
     seed: u64,
     /// Tokens of which an operator was told that they are done.
     told: BTreeSet<String>,
+    /// What else was heard, and how often.
     refused: BTreeMap<String, u64>,
+    /// The last things that were heard.
+    recent: VecDeque<String>,
+    /// When a line was done last, and when it was said how many are.
+    progress: Instant,
+    said: Instant,
 }
 
 impl Soak {
     fn start(tokens: usize, kills: usize, seed: u64) -> Result<Self, Failure> {
         let emulator = Emulator::empty(&place::built("release", "emulate"), READERS, 0)?;
-        Ok(Self { emulator, tokens, kills, seed, told: BTreeSet::new(), refused: BTreeMap::new() })
+        let now = Instant::now();
+        let (told, refused, recent) = (BTreeSet::new(), BTreeMap::new(), VecDeque::new());
+        Ok(Self { emulator, tokens, kills, seed, told, refused, recent, progress: now, said: now })
     }
 
     fn oathburn(&self, arguments: &[&str]) -> Command {
@@ -86,7 +100,7 @@ impl Soak {
         let users = users.display().to_string();
         // Some tokens may be set aside.
         let hands = Hands::new(&self.emulator, self.tokens + self.tokens / 10 + READERS, FAULTS, self.seed)?;
-        let (killed, batch) = self.work(&users, &hands)?;
+        let (killed, batch) = self.work(&users, &hands).map_err(|failure| self.stuck(&failure))?;
         let faults = hands.end()?;
         let seconds = begin.elapsed().as_secs().max(1);
         let rate = self.tokens as u64 * 60 / seconds;
@@ -115,14 +129,15 @@ impl Soak {
             let mut run = Run::start(command.args(["--timeout", "1", "--json"]))?;
             let end = if killed < self.kills { events / 2 + chance.below(events) } else { u64::MAX };
             let (mut heard, mut last, mut is_killed) = (0, Value::Null, false);
-            while let Some((_, event)) = run.next() {
+            while let Some((_, event)) = run.next(PATIENCE)? {
                 heard += 1;
                 if let Some(id) = event["batch"].as_str() {
                     id.clone_into(&mut batch);
                 }
                 self.note(&event);
+                self.pulse(killed)?;
                 if heard < end {
-                    hands.tell(&event);
+                    hands.tell(&event)?;
                 } else if !is_killed {
                     // Somewhere in what comes next, not always at the end of a line.
                     thread::sleep(Duration::from_micros(chance.below(20_000)));
@@ -132,6 +147,7 @@ impl Soak {
                 last = event;
             }
             if is_killed {
+                hands.settle()?;
                 continue;
             }
             match run.exit()? {
@@ -142,9 +158,52 @@ impl Soak {
         }
     }
 
+    /// Says now and then how far it is; fails when no line was done for too long.
+    fn pulse(&mut self, killed: usize) -> Result<(), Failure> {
+        if self.said.elapsed() > PULSE {
+            self.said = Instant::now();
+            println!("  {} tokens are done after {killed} kills", self.told.len());
+        }
+        if self.progress.elapsed() > PATIENCE {
+            return Err(Failure::new(format!("no line was done for {} s", PATIENCE.as_secs())));
+        }
+        Ok(())
+    }
+
+    /// A failure with all that tells where it came from.
+    fn stuck(&mut self, failure: &Failure) -> Failure {
+        let mut text = format!("{failure}\n{} tokens are done (chance {})", self.told.len(), self.seed);
+        for (code, count) in &self.refused {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\n  {code}: {count}");
+        }
+        for event in &self.recent {
+            let _ = write!(text, "\n{event}");
+        }
+        for (name, value) in [("batches", self.json(&["batch", "status"])), ("readers", self.emulator.ask("status"))] {
+            match value {
+                Ok(value) => drop(write!(text, "\n{name}: {value}")),
+                Err(error) => drop(write!(text, "\n{name}: {error}")),
+            }
+        }
+        let log = self.emulator.home().with_file_name("pcscd.log");
+        let log = fs::read_to_string(log).unwrap_or_default();
+        for line in log.lines().rev().take(RECENT).collect::<Vec<_>>().into_iter().rev() {
+            let _ = write!(text, "\npcscd: {line}");
+        }
+        Failure::new(text)
+    }
+
     fn note(&mut self, event: &Value) {
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(event.to_string());
         match event["event"].as_str().unwrap_or_default() {
-            "done" => self.told.extend(event["serial"].as_str().map(str::to_owned)),
+            "done" => {
+                self.told.extend(event["serial"].as_str().map(str::to_owned));
+                self.progress = Instant::now();
+            }
             "refused" | "broken" | "line-failed" | "reader-away" => {
                 let code = event["error"]["code"].as_str().unwrap_or_default();
                 let name = event["event"].as_str().unwrap_or_default();
