@@ -64,3 +64,38 @@ fn nothing_is_burned_unconfirmed() {
     assert_eq!(desk.run(&["batch", "results", "--json"]).expect(7).error_code(), "no-batch");
     assert_eq!(desk.run(&["batch", "status", "12", "--json"]).expect(7).error_code(), "batch-unknown");
 }
+
+#[test]
+fn a_list_with_many_problems_is_told_in_part_and_written_whole() {
+    let desk = Desk::new(1);
+    let wrong = 1200;
+    let rows: String = (1..=wrong).map(|number| format!("user{number}@example.com,ten\n")).collect();
+    let users = list(&desk, &format!("upn,time step\n{rows}"));
+    let run = desk.run(&["batch", "run", &users, "--yes", "--json"]).expect(7).json();
+    assert_eq!((run["problems"].as_array().unwrap().len(), &run["problem_count"]), (1000, &wrong.into()));
+    let said = desk.run(&["batch", "run", &users, "--yes"]).expect(7).stderr;
+    assert_eq!(said.matches("\n  row ").count(), 20, "{said}");
+    assert!(said.contains("\n  and 1180 more") && said.contains("--problems FILE"), "{said}");
+
+    let table = desk.home().join("problems.csv");
+    let with_table = |expected: &str| {
+        let said = desk.run(&["batch", "run", &users, "--yes", "--problems", table.to_str().unwrap()]).expect(7).stderr;
+        assert!(said.contains(expected), "{said}");
+        let mut reader = csv::Reader::from_path(&table).unwrap();
+        assert_eq!(reader.headers().unwrap(), vec!["row", "column", "code", "message", "remedy"]);
+        reader.records().map(Result::unwrap).collect::<Vec<_>>()
+    };
+    let found = with_table(&format!("all {wrong} are in "));
+    assert_eq!(found.len(), wrong);
+    let last = found.last().unwrap();
+    assert_eq!((&last[0], &last[1], &last[2]), ("1201", "time step", "time-step-invalid"));
+    // What tokens and escrow find wrong comes into the same table, in place of what was there.
+    list(&desk, "upn,serial\nann@example.com,8659623000001\n");
+    let found = with_table("row 2, serial: ");
+    assert_eq!((found.len(), &found[0][2]), (1, "not-programmable"));
+
+    // A table that cannot be written is said, and the problems all the same.
+    let nowhere = desk.home().join("no/problems.csv");
+    let said = desk.run(&["batch", "run", &users, "--yes", "--problems", nowhere.to_str().unwrap()]).expect(7).stderr;
+    assert!(said.contains("row 2, serial: ") && said.contains("failed to write "), "{said}");
+}

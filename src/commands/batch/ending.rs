@@ -62,7 +62,7 @@ pub(super) fn outcome(escrow: &Escrow, batch: BatchId, end: BatchEnd, work: &Wor
     }
     if let Some(path) = &work.results {
         let (file, rows) = csv(escrow, batch)?;
-        write_file(path, &file).map_err(|failure| failure.beside(&json))?;
+        write_file(path, |out| out.write_all(&file)).map_err(|failure| failure.beside(&json))?;
         let _ = writeln!(text, "{rows} lines written to {}", path.display());
         json["results"] = path.display().to_string().into();
     }

@@ -48,7 +48,7 @@ impl Labels {
             return Err(failure);
         }
         page.push_str("</body>\n</html>\n");
-        write_file(&self.out, page.as_bytes())?;
+        write_file(&self.out, |out| out.write_all(page.as_bytes()))?;
         let what = if self.sheets { "sheets" } else { "labels" };
         let json = json!({ "batch": batch.id.to_string(), "file": self.out.display().to_string(), "count": count });
         Ok(Outcome::new(json, format!("{count} {what} written to {}\n", self.out.display())))

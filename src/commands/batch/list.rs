@@ -13,17 +13,22 @@ use oathburn_station::{PlanProblem, Prescribed};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::results::write_file;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::printable;
 
-/// Reads a list of users, or names all that is wrong with it.
-pub(super) fn read(path: &Path) -> Result<Vec<UserRow>, Failure> {
+/// Problems that are told to people, and to programs. A list may have a million; a table has all of them.
+const SHOWN: usize = 20;
+const TOLD: usize = 1000;
+
+/// Reads a list of users, or names what is wrong with it: all of that in `table`, if there is to be one.
+pub(super) fn read(path: &Path, table: Option<&Path>) -> Result<Vec<UserRow>, Failure> {
     let file = bytes(path).map_err(|error| {
         let message = format!("failed to read {}: {error}", path.display());
         Failure::new(Exit::Input, "users-file", message, "check the file's name and rights")
     })?;
-    read_users(&file).map_err(|problems| refused(path, &problems.iter().map(Problem::of_row).collect::<Vec<_>>()))
+    read_users(&file).map_err(|problems| refused(path, problems.iter().map(Problem::of_row), table))
 }
 
 /// All of a file in a buffer that is wiped: it may hold seeds.
@@ -81,7 +86,7 @@ pub(super) fn again(path: &Path, escrow: &Escrow, batch: BatchId) -> Result<Pres
             sealed.insert(line.number, entry);
         }
     })?;
-    let rows = read(path)?;
+    let rows = read(path, None)?;
     let seeds: Vec<_> = rows.iter().zip(1..).filter_map(|(row, number)| Some((number, row.seed.clone()?))).collect();
     let same: HashMap<u32, bool> = {
         let found = escrow.duplicates_among(seeds.iter().map(|(_, seed)| seed))?;
@@ -127,6 +132,15 @@ impl Problem {
         Self { row, column, code: error.code(), message: error.to_string(), remedy: error.remedy() }
     }
 
+    fn show(&self, text: &mut String) {
+        let column = self.column.as_deref().map_or_else(String::new, |column| format!(", {}", printable(column)));
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n  row {}{column}: {}", self.row, self.message);
+        if let Some(remedy) = &self.remedy {
+            let _ = write!(text, "; {remedy}");
+        }
+    }
+
     fn to_json(&self) -> Value {
         json!({
             "row": self.row,
@@ -138,18 +152,48 @@ impl Problem {
     }
 }
 
-/// The failure that names every problem.
-pub(super) fn refused(path: &Path, problems: &[Problem]) -> Failure {
+/// The failure that names the problems: the first ones to people, more to programs, and all of them in a table where one
+/// is wanted.
+pub(super) fn refused(path: &Path, problems: impl ExactSizeIterator<Item = Problem>, table: Option<&Path>) -> Failure {
+    let count = problems.len();
     let mut message = format!("{} cannot be burned as it is:", path.display());
-    for problem in problems {
-        let column = problem.column.as_deref().map_or_else(String::new, |column| format!(", {}", printable(column)));
-        // Writing to a string cannot fail.
-        let _ = write!(message, "\n  row {}{column}: {}", problem.row, problem.message);
-        if let Some(remedy) = &problem.remedy {
-            let _ = write!(message, "; {remedy}");
+    let mut told = Vec::with_capacity(count.min(TOLD));
+    let mut first = problems.inspect(|problem| {
+        if told.len() < SHOWN {
+            problem.show(&mut message);
         }
+        if told.len() < TOLD {
+            told.push(problem.to_json());
+        }
+    });
+    let written = table.map(|table| (table, write_table(table, &mut first)));
+    first.for_each(drop);
+    // Writing to a string cannot fail.
+    if count > SHOWN {
+        let _ = write!(message, "\n  and {} more", count - SHOWN);
     }
-    let failure =
-        Failure::new(Exit::Input, "users-refused", message, "mend the rows and run again; nothing was burned");
-    failure.with("problems", problems.iter().map(Problem::to_json).collect::<Vec<_>>())
+    let remedy = match &written {
+        None if count > SHOWN => "mend the rows and run again; --problems FILE writes all of them; nothing was burned",
+        _ => "mend the rows and run again; nothing was burned",
+    };
+    match &written {
+        Some((table, Ok(()))) => drop(write!(message, "\nall {count} are in {}", table.display())),
+        Some((_, Err(failure))) => drop(write!(message, "\n{}", failure.message)),
+        None => {}
+    }
+    let failure = Failure::new(Exit::Input, "users-refused", message, remedy);
+    failure.with("problems", told).with("problem_count", count)
+}
+
+/// Every problem as a row.
+fn write_table(table: &Path, problems: &mut dyn Iterator<Item = Problem>) -> Result<(), Failure> {
+    write_file(table, |file| {
+        let mut rows = csv::Writer::from_writer(file);
+        rows.write_record(["row", "column", "code", "message", "remedy"])?;
+        for Problem { row, column, code, message, remedy } in problems {
+            let [column, remedy] = [column, remedy].map(Option::unwrap_or_default);
+            rows.write_record([&row.to_string(), &column, code, &message, &remedy])?;
+        }
+        rows.flush()
+    })
 }

@@ -67,6 +67,9 @@ pub(crate) struct Run {
     /// Show the plan and every problem, burn nothing
     #[arg(long)]
     dry_run: bool,
+    /// Write every problem of a list that is refused, as CSV: row, column, code, message, remedy
+    #[arg(long, value_name = "FILE", conflicts_with = "count")]
+    problems: Option<PathBuf>,
     /// Do not ask whether to begin
     #[arg(long, short)]
     yes: bool,
@@ -118,15 +121,15 @@ impl Run {
             let message = "stdin holds the list, and cannot hold an answer, a code or a passphrase, too";
             return Err(Failure::usage(message, "put the list into a file, or add --yes"));
         }
-        let rows = self.users.as_deref().map(list::read).transpose()?.unwrap_or_default();
+        let table = self.problems.as_deref();
+        let rows = self.users.as_deref().map(|users| list::read(users, table)).transpose()?.unwrap_or_default();
         let lines = self.lines(&rows);
         let escrow = context.escrow()?;
         let station = Station { escrow: &escrow, officer: None, models: &context.models, clock: &SystemClock };
         let problems = station.check_lines(&lines, &self.options())?;
         if !problems.is_empty() {
             let path = self.users.as_deref().unwrap_or(Path::new("--count"));
-            let problems: Vec<_> = problems.iter().map(|problem| Problem::of_plan(problem, &rows)).collect();
-            return Err(list::refused(path, &problems));
+            return Err(list::refused(path, problems.iter().map(|problem| Problem::of_plan(problem, &rows)), table));
         }
         let readers = if self.dry_run { Vec::new() } else { places(context)? };
         let plan = self.plan(&lines);
