@@ -59,7 +59,7 @@ impl Batch {
     pub(crate) fn finish(mut self) -> (i32, Value, Vec<Value>) {
         while self.next().is_some() {}
         let code = self.child.wait().unwrap().code().unwrap_or(-1);
-        (code, self.heard.last().cloned().unwrap_or(Value::Null), self.heard)
+        (code, self.heard.last().cloned().unwrap_or(Value::Null), std::mem::take(&mut self.heard))
     }
 
     pub(crate) fn interrupt(&self) {
@@ -71,7 +71,15 @@ impl Batch {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         while self.next().is_some() {}
-        self.heard
+        std::mem::take(&mut self.heard)
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        // After a failure it would wait for tokens for good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -82,11 +90,11 @@ pub(crate) struct Hands<'a> {
     /// The tokens that wait, by serial number.
     pub(crate) tokens: Vec<String>,
     /// What lies on each reader.
-    lying: BTreeMap<usize, String>,
+    lying: BTreeMap<String, String>,
     /// Those that were laid on at least once.
     known: BTreeSet<String>,
     /// Readers on which something has lain.
-    used: BTreeSet<usize>,
+    used: BTreeSet<String>,
 }
 
 impl<'a> Hands<'a> {
@@ -97,51 +105,50 @@ impl<'a> Hands<'a> {
     }
 
     /// Does what an event asks for. `before` may prepare something for the token that is laid on next.
-    pub(crate) fn obey(&mut self, event: &Value, before: &mut dyn FnMut(usize, &str)) {
+    pub(crate) fn obey(&mut self, event: &Value, before: &mut dyn FnMut(&str, &str)) {
         let Some(reader) = event["reader"].as_str().map(|name| self.reader(name)) else { return };
         match event["event"].as_str().unwrap_or_default() {
-            "waiting" if !self.lying.contains_key(&reader) => self.lay_on(reader, before),
+            "waiting" if !self.lying.contains_key(&reader) => self.lay_on(&reader, before),
             "broken" => {
                 // It goes to the bottom of the box.
                 if let Some(serial) = self.lying.get(&reader) {
                     self.tokens.insert(0, serial.clone());
                 }
             }
-            "take-off" => {
-                self.take_off(reader);
-                self.lay_on(reader, before);
-            }
+            // The next one is laid on when the program has seen this one go: by libnfc it is asked for now and then only.
+            "take-off" => self.take_off(&reader),
             _ => {}
         }
     }
 
     /// Takes off whatever lies there, after a program was killed.
     pub(crate) fn clear(&mut self, done: &BTreeSet<String>) {
-        for reader in self.lying.keys().copied().collect::<Vec<_>>() {
-            let serial = self.lying[&reader].clone();
-            self.take_off(reader);
+        for (reader, serial) in self.lying.clone() {
+            self.take_off(&reader);
             if !done.contains(&serial) && !self.tokens.contains(&serial) {
                 self.tokens.insert(0, serial);
             }
         }
     }
 
-    fn reader(&self, name: &str) -> usize {
-        let names = self.desk.lab().reader_names();
-        names
-            .iter()
-            .position(|one| name.ends_with(one.as_str()))
-            .unwrap_or_else(|| panic!("{name} is not in {names:?}"))
+    /// What the emulator calls the reader that the program calls so.
+    fn reader(&self, name: &str) -> String {
+        let (slots, chips) = (self.desk.lab().reader_names(), self.desk.lab().connstrings());
+        let place = |list: &[String]| list.iter().position(|one| name.ends_with(one.as_str()));
+        place(slots)
+            .map(|slot| slot.to_string())
+            .or_else(|| place(chips).map(|chip| format!("nfc{chip}")))
+            .unwrap_or_else(|| panic!("{name} is neither in {slots:?} nor in {chips:?}"))
     }
 
-    fn take_off(&mut self, reader: usize) {
-        if self.lying.remove(&reader).is_some() {
+    fn take_off(&mut self, reader: &str) {
+        if self.lying.remove(reader).is_some() {
             self.desk.lab().command(&format!("faults {reader} clear")).unwrap();
             self.desk.lab().remove(reader).unwrap();
         }
     }
 
-    fn lay_on(&mut self, reader: usize, before: &mut dyn FnMut(usize, &str)) {
+    fn lay_on(&mut self, reader: &str, before: &mut dyn FnMut(&str, &str)) {
         let Some(serial) = self.tokens.pop() else { return };
         let card = if self.known.insert(serial.clone()) {
             format!("token2-single serial={serial}")
@@ -149,11 +156,11 @@ impl<'a> Hands<'a> {
             format!("token {serial}")
         };
         // Faults wait on a reader for whatever is laid there next; one that has had no card yet has none.
-        if self.used.replace(reader).is_some() {
+        if !self.used.insert(reader.to_owned()) {
             before(reader, &serial);
         }
-        self.lying.insert(reader, serial);
         self.desk.lab().insert(reader, &card).unwrap();
+        self.lying.insert(reader.to_owned(), serial);
     }
 }
 

@@ -69,8 +69,8 @@ fn nothing_is_burned_unconfirmed() {
 fn a_list_with_many_problems_is_told_in_part_and_written_whole() {
     let desk = Desk::new(1);
     let wrong = 1200;
-    let rows: String = (1..=wrong).map(|number| format!("user{number}@example.com,ten\n")).collect();
-    let users = list(&desk, &format!("upn,time step\n{rows}"));
+    let rows: Vec<_> = (1..=wrong).map(|number| format!("user{number}@example.com,ten")).collect();
+    let users = list(&desk, &format!("upn,time step\n{}\n", rows.join("\n")));
     let run = desk.run(&["batch", "run", &users, "--yes", "--json"]).expect(7).json();
     assert_eq!((run["problems"].as_array().unwrap().len(), &run["problem_count"]), (1000, &wrong.into()));
     let said = desk.run(&["batch", "run", &users, "--yes"]).expect(7).stderr;

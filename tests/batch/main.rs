@@ -9,5 +9,9 @@ mod crashes;
 mod families;
 mod hands;
 mod lists;
+#[cfg(feature = "libnfc")]
+mod nfc;
 mod refusals;
 mod runs;
+mod screen;
+mod several;

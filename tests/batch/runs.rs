@@ -288,3 +288,43 @@ fn readers_and_their_service_may_go_and_come_back() {
     assert_eq!(code, 0);
     all_is_right(&desk, summary["batch"].as_str().unwrap());
 }
+
+#[test]
+fn a_service_that_dies_in_the_middle_of_a_burn_costs_nothing() {
+    let desk = Desk::new(1);
+    let mut batch = Batch::start(&desk, &["run", "--count", "1", "--yes"]);
+    batch.wait_for("waiting");
+    desk.lab().insert(0, "fido").unwrap();
+    batch.wait_for("take-off");
+    desk.lab().remove(0).unwrap();
+    // It dies after the seed was written and before that was answered.
+    desk.lab().command("log 0 clear").unwrap();
+    desk.lab().fault(0, "slow ms=600000 ins=C5").unwrap();
+    desk.lab().insert(0, "token2-single serial=8659622000001").unwrap();
+    while !desk.lab().log(0).unwrap().iter().any(|(command, _)| command.starts_with("84c5")) {
+        std::thread::yield_now();
+    }
+    desk.lab().command("pcscd kill").unwrap();
+    let broken = batch.wait_for("broken");
+    assert_eq!((&broken["line"], &broken["error"]["code"]), (&1.into(), &"reader-lost".into()));
+    batch.wait_for("reader-away");
+    desk.lab().command("pcscd start").unwrap();
+    // The token lies there still, and is finished.
+    let done = batch.wait_for("done");
+    assert_eq!((&done["line"], &done["serial"]), (&1.into(), &"8659622000001".into()));
+    let (code, summary, _) = batch.finish();
+    assert_eq!(code, 0);
+    all_is_right(&desk, summary["batch"].as_str().unwrap());
+}
+
+#[test]
+fn a_command_for_each_line_that_fails_is_told_and_changes_nothing() {
+    let desk = Desk::new(2);
+    let mut hands = Hands::new(&desk, tokens(2));
+    let (code, summary, heard) = play(&desk, &mut hands, &["run", "--count", "2", "--yes", "--on-done", "exit 3"]);
+    assert_eq!((code, &summary["done"], &summary["hook_failures"]), (0, &2.into(), &2.into()));
+    let failed: Vec<_> = heard.iter().filter(|event| event["event"] == "hook-failed").collect();
+    assert_eq!(failed.len(), 2);
+    assert_eq!(failed[0]["message"], "it ended with exit status: 3");
+    all_is_right(&desk, summary["batch"].as_str().unwrap());
+}

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 pub(crate) mod page;
+pub(crate) mod terminal;
 pub(crate) mod ykman;
 
 use std::fmt::Display;

@@ -118,13 +118,13 @@ impl Bench {
                 Err(TryLockError::WouldBlock) => busy.push(reader),
             }
         }
-        if let Some(device) = self.from_drawer(serial) {
+        if let Some(device) = self.draw_out(serial) {
             return Ok(device);
         }
         for reader in busy {
             self.collect(lock(reader), serial)?;
         }
-        self.from_drawer(serial).ok_or_else(|| EmulatorError::NoToken { serial: serial.to_string() })
+        self.draw_out(serial).ok_or_else(|| EmulatorError::NoToken { serial: serial.to_string() })
     }
 
     /// Puts into the drawer what was swapped away on a reader, and this token if it was removed from there.
@@ -136,7 +136,7 @@ impl Bench {
         Ok(())
     }
 
-    fn from_drawer(&self, serial: &SerialNumber) -> Option<Device> {
+    fn draw_out(&self, serial: &SerialNumber) -> Option<Device> {
         let mut drawer = lock(&self.drawer);
         let at = drawer.iter().position(|device| device.serial() == Some(serial))?;
         Some(drawer.swap_remove(at))

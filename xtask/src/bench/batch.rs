@@ -13,7 +13,7 @@ use crate::hands::{Hands, Run};
 use crate::place;
 
 /// How long nothing may happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Tokens on each reader.
 const TOKENS: usize = 60;
 

@@ -23,7 +23,7 @@ const KILLS: usize = 300;
 /// Readers, each with an operator.
 const READERS: usize = 8;
 /// How long it may take until one more line is done.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// How often it is said how far it is.
 const PULSE: Duration = Duration::from_secs(30);
 /// How much of what was heard last is told when it fails.

@@ -1,7 +1,7 @@
 //! The loop on each reader: wait, burn, ask for removal, next.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +15,8 @@ use crate::{Station, StationError};
 
 /// How often the escrow is asked whether somebody else has finished or cancelled the batch.
 const LOOK: Duration = Duration::from_secs(2);
+/// Batches with more lines are not counted again while they run: that would take longer than a burn.
+const RECOUNTED: u64 = 100_000;
 /// How long a reader that is away is left alone.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -55,6 +57,8 @@ pub(super) struct Shared<'a> {
     last_look: Mutex<Instant>,
     /// How the lines stand of each batch that was seen.
     counts: Mutex<HashMap<BatchId, LineCounts>>,
+    /// Lines that are being burned here.
+    burning: AtomicUsize,
     /// How often a token failed in this run.
     pub(super) attempts: Mutex<HashMap<SerialNumber, u32>>,
     /// Tokens that are not tried again in this run.
@@ -81,6 +85,7 @@ impl BatchRun<'_> {
             last_token: Mutex::new(now),
             last_look: Mutex::new(now),
             counts: Mutex::new(counts),
+            burning: AtomicUsize::new(0),
             attempts: Mutex::default(),
             aside: Mutex::default(),
         };
@@ -135,6 +140,7 @@ impl Shared<'_> {
             drop(last);
             if due {
                 self.look();
+                self.recount();
             }
         }
         self.is_over()
@@ -163,11 +169,28 @@ impl Shared<'_> {
         }
     }
 
+    /// Counts anew what other processes do, too.
+    fn recount(&self) {
+        for (batch, counts) in lock(&self.counts).iter_mut() {
+            if counts.left() + counts.done + counts.failed > RECOUNTED {
+                continue;
+            }
+            let now = self.run.station.escrow.line_counts(*batch);
+            // A line that is being burned here may be done in the escrow already, and is counted here in a moment.
+            if let (Ok(now), 0) = (now, self.burning.load(Ordering::SeqCst)) {
+                *counts = now;
+            }
+        }
+    }
+
     /// Counts a line that came to its end: how the lines of its batch, and those of all, stand now.
     pub(super) fn count(&self, batch: BatchId, line: &Line, to: LineState) -> [LineCounts; 2] {
         let mut counts = lock(&self.counts);
         if let Some(counts) = counts.get_mut(&batch) {
-            let from = if line.state == LineState::Reserved { &mut counts.reserved } else { &mut counts.open };
+            // A burn that broke in this run made its line reserved meanwhile: only what is left of both is told.
+            let first = line.state == LineState::Reserved;
+            let from =
+                if first && counts.reserved > 0 || counts.open == 0 { &mut counts.reserved } else { &mut counts.open };
             *from = from.saturating_sub(1);
             *if to == LineState::Done { &mut counts.done } else { &mut counts.failed } += 1;
         } else {
@@ -191,11 +214,13 @@ impl Shared<'_> {
             match token {
                 Ok(mut transport) => {
                     *lock(&self.last_token) = Instant::now();
+                    self.burning.fetch_add(1, Ordering::SeqCst);
                     let next = self.token(reader, &mut *transport);
                     drop(transport);
                     if let Next::Compare(burned) = next {
                         self.compare(reader, &burned);
                     }
+                    self.burning.fetch_sub(1, Ordering::SeqCst);
                     *lock(&self.last_token) = Instant::now();
                     self.take_off(reader, &mut *place);
                 }
