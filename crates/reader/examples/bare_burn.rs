@@ -35,7 +35,10 @@ impl Transport for Wire<'_> {
 fn main() -> Result<(), Box<dyn Error>> {
     let context = Context::establish(Scope::User)?;
     let readers = context.list_readers_owned()?;
-    let reader = readers.iter().find(|name| name.to_string_lossy().starts_with(EMULATED));
+    // The first one, or the one that is named.
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    let named = |name: &str| name.starts_with(EMULATED) && name.ends_with(&wanted);
+    let reader = readers.iter().find(|name| named(&name.to_string_lossy()));
     let reader = reader.ok_or("there is no emulated reader, and no other will be written to")?;
     let mut card = context.connect(reader, ShareMode::Shared, Protocols::T0 | Protocols::T1)?;
     let mut wire = Wire { transaction: card.transaction()?, commands: 0, spent: Duration::ZERO };

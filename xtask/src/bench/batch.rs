@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{OWN_TIME, median, ms, on_the_wire, title};
+use super::process::{TICK, own_ticks};
+use super::{BURNS, OWN_TIME, median, ms, title};
 use crate::emulator::Emulator;
 use crate::failure::{Failure, While as _};
 use crate::hands::{Hands, Run};
@@ -18,20 +20,17 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const TOKENS: usize = 60;
 
 pub(super) fn run() -> Result<(), Failure> {
-    // The same exchanges bare, over the same service.
-    let wire = {
-        let emulator = Emulator::start(&place::built("release", "emulate"))?;
-        on_the_wire(&emulator, &place::built("release", "examples/bare_burn"))?.1
-    };
     title("a batch over pcscd, from token to token", TOKENS);
     for readers in [1, 2, 4] {
+        let wire = wire(readers)?;
         let measured = measure(readers)?;
         println!("  {readers} reader{}", if readers == 1 { "" } else { "s" });
         println!("    {:<34} {:>8.0}", "tokens a minute", measured.rate);
         println!("    {:<34} {:>8} ms", "from one token to the next", ms(measured.cycle));
         println!("    {:<34} {:>8} ms", "of it taking off and laying on", ms(measured.hands));
         println!("    {:<34} {:>8} ms", "of it burning", ms(measured.burn));
-        println!("    {:<34} {:>8} ms", "the exchanges alone", ms(wire));
+        println!("    {:<34} {:>8.2}", "readers that burn at the same time", measured.together);
+        println!("    {:<34} {:>8} ms", "the exchanges alone, on all at once", ms(wire));
         let own = measured.burn.saturating_sub(wire);
         let verdict = if own <= OWN_TIME { "met" } else { "missed" };
         println!(
@@ -40,10 +39,31 @@ pub(super) fn run() -> Result<(), Failure> {
             ms(own),
             OWN_TIME.as_millis()
         );
-        let (first, last) = measured.memory;
-        println!("    {:<34} {first:>8} kB, {last} kB at the end", "memory after ten tokens");
+        println!("    {:<34} {:>8} ms", "the processor's time of a token", ms(measured.processor));
+        let [early, middle, late] = measured.memory;
+        println!("    {:<34} {early:>8} kB, {middle} kB halfway, {late} kB at the end", "memory after ten tokens");
     }
     Ok(())
+}
+
+/// The same exchanges bare, over the same service, on so many readers at the same time.
+fn wire(readers: usize) -> Result<Duration, Failure> {
+    let emulator = Emulator::start_with(&place::built("release", "emulate"), readers, 0)?;
+    let names = emulator.readers();
+    let mut times = Vec::new();
+    for _ in 0..BURNS {
+        let start = |name: &String| {
+            let mut bare = emulator.command(&place::built("release", "examples/bare_burn"));
+            bare.arg(name.trim_start_matches("pcsc:")).stdout(Stdio::piped()).spawn().while_doing("start bare_burn")
+        };
+        let started = names.iter().map(start).collect::<Result<Vec<_>, _>>()?;
+        for child in started {
+            let output = child.wait_with_output().while_doing("wait for bare_burn")?;
+            let said: Value = serde_json::from_slice(&output.stdout).while_doing("understand bare_burn")?;
+            times.extend(said["wire_us"].as_u64().map(Duration::from_micros));
+        }
+    }
+    Ok(median(times))
 }
 
 struct Measured {
@@ -54,7 +74,12 @@ struct Measured {
     hands: Duration,
     /// From there until it is done.
     burn: Duration,
-    memory: (u64, u64),
+    /// How many readers burned when one began to, itself among them.
+    together: f64,
+    /// What the process used of the processor from the first token to the last, for each.
+    processor: Duration,
+    /// After ten tokens, halfway, at the end.
+    memory: [u64; 3],
 }
 
 fn measure(readers: usize) -> Result<Measured, Failure> {
@@ -70,19 +95,25 @@ fn measure(readers: usize) -> Result<Measured, Failure> {
     }
     let run = Run::start(&mut command)?;
     let mut seen = Seen::default();
-    let (mut begin, mut end, mut first_memory, mut last_memory) = (None, Instant::now(), 0, 0);
-    let mut done = 0;
+    let (mut begin, mut end, mut memory, mut processor) = (None, Instant::now(), [0; 3], [Duration::ZERO; 2]);
+    let (mut done, all) = (0, TOKENS * readers);
     while let Some((at, event)) = run.next(PATIENCE)? {
         hands.tell(&event)?;
         seen.note(at, &event);
         match event["event"].as_str().unwrap_or_default() {
-            "identified" => drop(begin.get_or_insert(at)),
+            "identified" if begin.is_none() => {
+                begin = Some(at);
+                processor = [used(run.id()).unwrap_or_default(); 2];
+            }
             "done" => {
                 (done, end) = (done + 1, at);
                 // After the last one it may be gone.
-                last_memory = resident(run.id()).unwrap_or(last_memory);
-                if done == 10 {
-                    first_memory = last_memory;
+                memory[2] = resident(run.id()).unwrap_or(memory[2]);
+                processor[1] = used(run.id()).unwrap_or(processor[1]);
+                match done {
+                    10 => memory[0] = memory[2],
+                    _ if done == all / 2 => memory[1] = memory[2],
+                    _ => {}
                 }
             }
             _ => {}
@@ -90,13 +121,15 @@ fn measure(readers: usize) -> Result<Measured, Failure> {
     }
     hands.end()?;
     let exit = run.exit()?;
-    if exit != Some(0) || done != TOKENS * readers {
+    if exit != Some(0) || done != all {
         return Err(Failure::new(format!("the batch ended with {exit:?} after {done} tokens")));
     }
+    let count = u32::try_from(done).unwrap_or(u32::MAX);
     let minutes = begin.map_or(0.0, |begin| (end - begin).as_secs_f64() / 60.0);
-    let rate = f64::from(u32::try_from(done).unwrap_or(u32::MAX)) / minutes;
+    let processor = processor[1].saturating_sub(processor[0]) / count;
+    let together = f64::from(seen.together) / f64::from(count);
     let (cycle, hands, burn) = (median(seen.cycles), median(seen.hands), median(seen.burns));
-    Ok(Measured { rate, cycle, hands, burn, memory: (first_memory, last_memory) })
+    Ok(Measured { rate: f64::from(count) / minutes, cycle, hands, burn, together, processor, memory })
 }
 
 /// When things happened on each reader.
@@ -108,6 +141,8 @@ struct Seen {
     cycles: Vec<Duration>,
     hands: Vec<Duration>,
     burns: Vec<Duration>,
+    /// Sum over all burns of how many readers burned when it began.
+    together: u32,
 }
 
 impl Seen {
@@ -117,6 +152,7 @@ impl Seen {
             "identified" => {
                 self.hands.extend(self.off.remove(&reader).map(|off| at - off));
                 self.identified.insert(reader, at);
+                self.together += u32::try_from(self.identified.len()).unwrap_or(u32::MAX);
             }
             "done" => {
                 self.burns.extend(self.identified.remove(&reader).map(|identified| at - identified));
@@ -126,6 +162,12 @@ impl Seen {
             _ => {}
         }
     }
+}
+
+/// What a process has used of the processor.
+fn used(process: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    Some(TICK * own_ticks(&stat)?)
 }
 
 /// The memory of a process that is in use, in kB (proc(5)).

@@ -13,7 +13,7 @@ use crate::failure::{Failure, While as _};
 /// How often memory is looked at.
 const PULSE: Duration = Duration::from_millis(20);
 /// The kernel counts the processor's time in these, whatever it ticks in itself (proc(5)).
-const TICK: Duration = Duration::from_millis(10);
+pub(super) const TICK: Duration = Duration::from_millis(10);
 
 /// What a run cost, and what it said.
 pub(super) struct Measured {
@@ -71,10 +71,20 @@ fn of_children() -> Result<Duration, Failure> {
     Ok(TICK * ticks)
 }
 
-/// The 16th and 17th field; the second one, a name in brackets, may hold spaces.
+/// The 16th and 17th field: what children used that were waited for.
 fn ticks(stat: &str) -> Option<u32> {
+    pair_of_ticks(stat, 13)
+}
+
+/// The 14th and 15th field: what the process itself has used.
+pub(super) fn own_ticks(stat: &str) -> Option<u32> {
+    pair_of_ticks(stat, 11)
+}
+
+/// The second field, a name in brackets, may hold spaces.
+fn pair_of_ticks(stat: &str, place: usize) -> Option<u32> {
     let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ').skip(13);
+    let mut fields = fields.split(' ').skip(place);
     let mut field = || fields.next()?.parse::<u32>().ok();
     Some(field()? + field()?)
 }
@@ -86,7 +96,7 @@ mod tests {
     #[test]
     fn the_time_of_children_is_where_the_manual_says() {
         let stat = "42 (a (b) c) S 1 2 3 4 5 6 7 8 9 10 11 12 300 40 20 0 1";
-        assert_eq!(ticks(stat), Some(340));
+        assert_eq!((ticks(stat), own_ticks(stat)), (Some(340), Some(23)));
         assert_eq!(ticks("42 (a"), None);
         assert!(of_children().is_ok());
     }
