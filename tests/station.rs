@@ -13,7 +13,7 @@ use oathburn_desk::stations::{CodeLength, CodeOrder, MacId, Register};
 use oathburn_escrow::{Escrow, Officer, Pins, StationKey, StoreUrl, Writer};
 use oathburn_oath::SystemClock;
 use serde_json::Value;
-use support::{Desk, Run, files, finished};
+use support::{Desk, Run, files, finished, page};
 
 const MAC: &str = "00-1A-2B-3C-4D-5E";
 
@@ -199,4 +199,30 @@ fn a_revoked_station_says_so_and_is_provisioned_again() {
     let again = office.provision(&station, &["--code", &office.code()]).expect(0).json();
     assert_eq!(again["state"], "waiting-for-sign-in");
     assert_eq!(station.json(&["station", "status"])["generation"], again["generation"]);
+}
+
+/// What the page says to technicians is what the program says; the admin's part is played between the lines.
+#[test]
+fn the_page_for_technicians_is_executed() {
+    const URL: &str = "https://desk.example.com:8443";
+    const FINGERPRINT: &str = "4F1C 09AE 77D2 5B60 3E88 A1C4 92D7 0B5F";
+    let office = Office::open();
+    let station = Desk::without_readers();
+    let mac: MacId = MAC.parse().unwrap();
+    office.register.add_typed("alice", &[(MAC.into(), "Ulm".into())]).unwrap();
+    let code = office.code();
+    let real = |text: &str| text.replace(URL, &office.url);
+    let steps = page::steps("docs/stations.md");
+    assert_eq!(steps.len(), 4);
+    for (command, expected) in steps {
+        if command == "oathburn station status" {
+            office.register.sign_in("alice", &[mac], "branch-ulm").unwrap();
+        }
+        let typed = real(&command).replace(FINGERPRINT, &office.fingerprint).replace("697150", &code);
+        let mut shell = std::process::Command::new("sh");
+        let folder = std::path::Path::new(env!("CARGO_BIN_EXE_oathburn")).parent().unwrap();
+        let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+        shell.arg("-c").env_clear().env("PATH", path).env("HOME", station.home());
+        page::compare(&command, &page::output(&mut shell, &typed), &real(&expected));
+    }
 }

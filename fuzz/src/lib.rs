@@ -10,6 +10,11 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 
+use oathburn_desk::client::{DeskUrl, Pin};
+use oathburn_desk::protocol::{
+    self, ActivationRequest, Challenge, ChallengeRequest, Credentials, LoginRequest, LoginStatus, Refusal,
+    StationStatus,
+};
 use oathburn_desk::stations::{LoginCode, MacId, VerificationCode, csv};
 use oathburn_escrow::{Checkpoint, EscrowError, Member, Officer, PublicLine, Roster, StationKey};
 use oathburn_formats::{
@@ -44,6 +49,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("roster", roster),
     ("seed", seed),
     ("ssh_key", ssh_key),
+    ("station_wire", station_wire),
     ("stations", stations),
     ("sync_clock", sync_clock),
     ("users", users),
@@ -323,5 +329,45 @@ pub fn stations(data: &[u8]) {
     if let Some(code) = VerificationCode::parse(text) {
         assert!((6..=12).contains(&code.length().digits()));
         assert_eq!(VerificationCode::parse(&code.grouped()).as_ref(), Some(&code));
+    }
+}
+
+/// What stations and their desk say to each other: all of a message is understood, and is the same when it is written again, or
+/// nothing of it.
+pub fn station_wire(data: &[u8]) {
+    fn returns<T: serde::Serialize + serde::de::DeserializeOwned>(data: &[u8]) {
+        if let Ok(message) = protocol::read::<T>(data) {
+            let written = serde_json::to_vec(&message).expect("texts and numbers are JSON");
+            let again: T = serde_json::from_slice(&written).expect("what was written is read");
+            assert_eq!(serde_json::to_vec(&again).ok(), Some(written));
+        }
+    }
+    returns::<ChallengeRequest>(data);
+    returns::<ActivationRequest>(data);
+    returns::<LoginRequest>(data);
+    returns::<Challenge>(data);
+    returns::<LoginStatus>(data);
+    returns::<StationStatus>(data);
+    if let Ok(request) = protocol::read::<ChallengeRequest>(data) {
+        // Keys are sound, or they are none.
+        if let Some(keys) = request.keys.public() {
+            assert_eq!(protocol::StationKeys::from(&keys), request.keys);
+        }
+    }
+    if let Some(refusal) = protocol::read(data).ok().and_then(|body| Refusal::from_json(&body)) {
+        has_remedy(&refusal);
+        assert_eq!(Refusal::from_json(&refusal.to_json()), Some(refusal));
+    }
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Some(credentials) = Credentials::parse(text) {
+        assert_eq!(Credentials::parse(&credentials.to_string()), Some(credentials));
+    }
+    match text.parse::<Pin>() {
+        Ok(pin) => assert_eq!(pin.to_string().parse::<Pin>().ok(), Some(pin)),
+        Err(error) => has_remedy(&error),
+    }
+    match text.parse::<DeskUrl>() {
+        Ok(url) => assert_eq!(url.as_str().parse::<DeskUrl>().ok(), Some(url)),
+        Err(error) => has_remedy(&error),
     }
 }

@@ -7,7 +7,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::sync::Semaphore;
 
 use crate::changes::Changes;
-use crate::{Desk, api, csrf, health, limits, pages, problem};
+use crate::{Desk, Fingerprint, api, csrf, health, limits, pages, problem};
 
 /// What every handler gets. Clones share everything.
 #[derive(Clone)]
@@ -17,6 +17,8 @@ pub struct App {
     pub(crate) secure: bool,
     /// Bytes of bodies that may be in memory at the same time.
     pub(crate) bodies: Arc<Semaphore>,
+    /// What stations know the desk by, where it speaks TLS itself.
+    pub(crate) fingerprint: Option<Fingerprint>,
     /// What those wait for who want to know how stations stand.
     pub(crate) changes: Changes,
     /// Passwords that may be compared at the same time: each takes 19 MiB and a processor.
@@ -31,7 +33,7 @@ impl App {
     pub fn new(desk: Arc<Desk>, secure: bool) -> Self {
         let bodies = Arc::new(Semaphore::new(desk.settings().limits.bodies));
         let passwords = Arc::new(Semaphore::new(PASSWORDS));
-        Self { desk, secure, bodies, changes: Changes::new(), passwords }
+        Self { desk, secure, bodies, fingerprint: None, changes: Changes::new(), passwords }
     }
 }
 

@@ -5,6 +5,7 @@ mod enrol;
 mod layout;
 mod people;
 mod sign_in;
+mod stations;
 mod time;
 
 use axum::Router;
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(enrol::routes())
         .merge(account::routes())
         .merge(people::routes())
+        .merge(stations::routes())
 }
 
 /// The first place that somebody may see.

@@ -92,7 +92,8 @@ pub fn run(
     let limits = desk.settings().limits;
     // A proxy on this machine may be what speaks TLS.
     let secure = certificate.is_some() || !desk.settings().proxies.is_empty();
-    let app = App::new(Arc::clone(&desk), secure);
+    let fingerprint = certificate.map(|certificate| certificate.fingerprint);
+    let app = App { fingerprint, ..App::new(Arc::clone(&desk), secure) };
     let changes = app.changes.clone();
     let router = router(app);
     let acceptor = certificate.map(|certificate| TlsAcceptor::from(Arc::clone(&certificate.config)));

@@ -187,6 +187,13 @@ pub(crate) fn person(desk: &Desk, visit: Visit) -> Result<Person, DeskError> {
     Ok(Person { name: account.name, roles: account.roles, visit })
 }
 
+/// Whether somebody is still signed in with this visit, without using the session.
+pub(crate) fn lasts(desk: &Desk, visit: &Visit) -> Result<bool, DeskError> {
+    let Some(session) = desk.get::<Session>(&desk.id_of::<Session>(&visit.number))? else { return Ok(false) };
+    let account = desk.get::<Account>(&desk.id_of::<Account>(&session.value.name))?;
+    Ok(account.is_some_and(|account| account.value.generation == session.value.generation))
+}
+
 /// When the sessions of somebody were last used, the newest first.
 pub(crate) fn sessions(desk: &Desk, name: &str) -> Result<Vec<UnixTime>, DeskError> {
     let account = desk.get::<Account>(&desk.account_id(name))?.ok_or(DeskError::SignInNeeded)?.value;

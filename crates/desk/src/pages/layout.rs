@@ -8,7 +8,7 @@ use crate::people::{Person, Role};
 use crate::session::Visit;
 
 /// The pages in the navigation: where they are, what they are called, whose they are.
-const PLACES: &[(&str, &str, Role)] = &[("/people", "People", Role::Admin)];
+const PLACES: &[(&str, &str, Role)] = &[("/stations", "Stations", Role::Admin), ("/people", "People", Role::Admin)];
 
 /// The first place that somebody may see; everybody has an account of their own.
 pub(super) fn first_place(person: &Person) -> &'static str {
@@ -63,7 +63,7 @@ pub(crate) fn token_field(visit: &Visit) -> Markup {
     html! { input type="hidden" name=(csrf::FIELD) value=(visit.form_token); }
 }
 
-fn document(title: &str, head: &Markup, body: &Markup) -> Markup {
+pub(super) fn document(title: &str, head: &Markup, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
