@@ -142,6 +142,44 @@ fn a_station_burns_what_it_cannot_open() {
     assert_eq!(alice.json(&["escrow", "check"])["ok"], true);
 }
 
+#[test]
+fn a_curious_operator_gets_no_seed_and_no_code() {
+    let (alice, branch) = (office(), Desk::without_readers());
+    let store = store_of(&alice);
+    let seed = alice.home().join("seed");
+    std::fs::write(&seed, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap();
+    let seed = seed.display().to_string();
+    let added =
+        alice.json(&["escrow", "add", "--serial", "1001", "--upn", "bob", "--note", "top", "--seed-file", &seed]);
+    let entry = added["entry"].as_str().unwrap();
+    let (line, fingerprint) = line(&branch, "stations", &["--label", "branch office"]);
+    alice.json(&["escrow", "stations", "approve", &line, "--fingerprint", &fingerprint]);
+    let events = || alice.json(&["escrow", "audit", "list"]).as_array().unwrap().len();
+    let before = events();
+    // Whose tokens there are, and what is noted of them, is for everybody who reads the store.
+    let list = at(&branch, &store, &["escrow", "list"]).expect(0).json();
+    assert_eq!((&list[0]["upn"], &list[0]["note"]), (&"bob".into(), &"top".into()));
+    let out = branch.home().join("out").display().to_string();
+    let station_key = branch.folder().join("station.key").display().to_string();
+    for deed in [
+        &["code", "--entry", entry, "--reason", "curious"][..],
+        &["code", "--upn", "bob", "--future", "3", "--reason", "curious"],
+        &["escrow", "reveal", "--entry", entry, "--reason", "curious", "--out", &out],
+        &["export", "--format", "entra", "--reason", "curious", "--out", &out],
+        &["identify-code", "755224"],
+        &["escrow", "compact"],
+        &["escrow", "officers", "remove", "alice", "--yes"],
+    ] {
+        for identity in [&[][..], &["--identity", &station_key]] {
+            let run = at(&branch, &store, &[deed, identity].concat()).expect(6);
+            assert!(["key-file-missing", "key-file-foreign"].contains(&run.error_code().as_str()), "{run:?}");
+            assert!(!run.stdout.contains("GEZDG") && !std::path::Path::new(&out).exists(), "{run:?}");
+        }
+    }
+    assert_eq!(events(), before, "nothing was disclosed, so nothing is noted");
+    assert_eq!(alice.json(&["escrow", "check"])["ok"], true);
+}
+
 /// Seeds from a file, in runs of one session each.
 fn import(desk: &Desk, count: usize, sessions: usize) {
     let folder = desk.folder();

@@ -115,7 +115,9 @@ fn named(facts: &Facts) -> Former {
 
 impl Escrow {
     /// The entries in use whose seeds former officers could open, oldest first, also those that hold such a seed once
-    /// more. An entry is on the list until its token was burned with another seed, or went out of use.
+    /// more. An entry is on the list until its token was burned with another seed, or went out of use. Access keys of tokens
+    /// are among them, and what people sign in with at the desk. The key of the desk's records is not: nothing can take it
+    /// off the list yet.
     pub fn exposed(&self) -> Result<Vec<Exposed>, EscrowError> {
         let trust = self.inner.trust();
         store::read(&*self.inner.store, |view| {
@@ -153,7 +155,7 @@ fn in_use(view: &dyn View, trust: &Trust, known: BTreeMap<EntryId, Former>) -> R
         // The entry itself, and those that have the same seed.
         for row in view.entries_tagged(row.tag_key, &row.tag)? {
             let entry = Entry::try_from(&row)?;
-            if entry.state.is_live() {
+            if entry.state.is_live() && !entry.is_desk_key() {
                 found.entry(entry.id).or_insert_with(|| (entry, Former::new())).1.extend(&former);
             }
         }

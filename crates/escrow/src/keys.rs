@@ -83,7 +83,7 @@ enum Identity {
     /// Made by us, in a file of ours.
     X25519(age::x25519::Identity),
     /// In a file of OpenSSH.
-    Ssh(age::ssh::Identity),
+    Ssh(ssh::SshIdentity),
     /// Kept by an agent.
     Agent(Arc<Agent>),
 }

@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
+use age::DecryptError;
 use age::ssh::{Identity, Recipient};
+use age_core::format::{FileKey, Stanza};
 use ed25519_dalek::SigningKey;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
+use ssh_key::private::{Ed25519Keypair, Ed25519PrivateKey};
+use ssh_key::public::Ed25519PublicKey;
 use ssh_key::{Kdf, LineEnding, PrivateKey};
 use zeroize::Zeroizing;
 
@@ -24,11 +28,35 @@ const SIGNING_DOMAIN: &[u8] = b"oathburn escrow signing key of an SSH key 1";
 
 /// What an officer needs of an SSH key.
 pub(crate) struct SshKey {
-    pub(crate) identity: Identity,
+    pub(crate) identity: SshIdentity,
     pub(crate) recipient: String,
     /// Derived from the private key, so that nothing signed here is worth anything to an SSH server, nor the other way
     /// round.
     pub(crate) signing: SigningKey,
+}
+
+/// The private key, here and nowhere else: the identity of the age crate, which keeps it somewhere in memory, is made for
+/// each use. So an agent can lock the memory that the key is in between two uses.
+pub(crate) struct SshIdentity(Zeroizing<[u8; 32]>);
+
+impl SshIdentity {
+    fn identity(&self) -> Option<Identity> {
+        let public = SigningKey::from_bytes(&self.0).verifying_key();
+        let private = Ed25519PrivateKey::from_bytes(&self.0);
+        let pair = Ed25519Keypair { public: Ed25519PublicKey(public.to_bytes()), private };
+        let plain = PrivateKey::from(pair).to_openssh(LineEnding::LF).ok()?;
+        Identity::from_buffer(plain.as_bytes(), None).ok()
+    }
+}
+
+impl age::Identity for SshIdentity {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+        self.identity()?.unwrap_stanza(stanza)
+    }
+
+    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
+        self.identity()?.unwrap_stanzas(stanzas)
+    }
 }
 
 /// Whether these bytes claim to be a private key in PEM.
@@ -58,9 +86,8 @@ pub(crate) fn load(bytes: &[u8], passphrase: Option<&SecretString>, path: &Path)
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_slice()).expect("HMAC takes keys of any length");
     mac.update(SIGNING_DOMAIN);
     let seed: Zeroizing<[u8; 32]> = Zeroizing::new(mac.finalize().into_bytes().into());
-    let plain = key.to_openssh(LineEnding::LF).map_err(|_| foreign())?;
-    let identity = Identity::from_buffer(plain.as_bytes(), None).map_err(|_| foreign())?;
-    let public = Recipient::try_from(identity.clone()).map_err(|_| foreign())?.to_string();
+    let identity = SshIdentity(secret);
+    let public = Recipient::try_from(identity.identity().ok_or_else(foreign)?).map_err(|_| foreign())?.to_string();
     if recipient(&public).is_none() {
         return Err(foreign());
     }

@@ -192,3 +192,36 @@ fn an_older_wrap_and_a_dropped_session_that_come_back_are_found() {
     let findings = home.open().check(None).unwrap().findings;
     assert!(findings.iter().any(|one| one.table == "sessions" && one.problem.contains("is back")), "{findings:?}");
 }
+
+/// What opens the old seals of a removed officer is in no corner of the file: SQLite overwrites what it deletes.
+#[test]
+fn what_was_deleted_is_overwritten() {
+    let home = Home::new();
+    let eve = Officer::generate().unwrap();
+    let alice = custodian(&home);
+    alice.add(&line(Role::Officer, "eve", eve.public())).unwrap();
+    for number in 0..30 {
+        reserve(&home.open(), &format!("{number:04}"), format!("a seed that eve knows {number}").as_bytes());
+    }
+    let blobs = |sql: &str| -> Vec<Vec<u8>> {
+        let connection = Connection::open(home.path("escrow.db")).unwrap();
+        let mut statement = connection.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let mut old = blobs("SELECT ciphertext FROM entries");
+    old.extend(blobs("SELECT wrap FROM sessions"));
+    assert_eq!(old.len(), 60);
+    alice.remove(Role::Officer, "eve").unwrap();
+    alice.renew(Depth::Roster, &mut |_| {}).unwrap();
+    let new = blobs("SELECT ciphertext FROM entries");
+    drop(alice);
+    assert!(!home.path("escrow.db-wal").exists());
+    let bytes = fs::read(home.path("escrow.db")).unwrap();
+    // The middle of each: how a wrap begins they share.
+    let lies = |blob: &Vec<u8>| {
+        let middle = &blob[blob.len() / 2..blob.len() / 2 + 32];
+        bytes.windows(middle.len()).any(|window| window == middle)
+    };
+    assert!(new.iter().all(lies), "the search finds what is there");
+    assert_eq!(old.iter().filter(|blob| lies(blob)).count(), 0);
+}

@@ -1,7 +1,7 @@
 //! `oathburn escrow officers …`
 
 use clap::{Args, Subcommand};
-use oathburn_escrow::{Depth, Escrow, Exposed, Member, PublicLine, Role};
+use oathburn_escrow::{Depth, Entry, Escrow, Exposed, Member, PublicLine, Role};
 use serde_json::Value;
 
 use super::entries;
@@ -138,11 +138,7 @@ impl Remove {
         let mut text = format!("{label} {was}\n");
         members::put_renewed(&mut json, &mut text, &renewed);
         if !exposed.is_empty() {
-            context.talk.warn(format_args!(
-                "{} tokens in use have seeds that {label} could open: burn them with other seeds; \
-                 `oathburn escrow officers exposed` lists those that are left",
-                exposed.len()
-            ));
+            advise(context, &exposed, &label);
             text.push_str(&exposed_to_text(&exposed));
         }
         Ok(Outcome::new(json, text).ending(members::exit(&renewed)))
@@ -156,9 +152,34 @@ fn exposed_to(escrow: &Escrow, member: &Member) -> std::result::Result<Vec<Expos
     Ok(exposed)
 }
 
+/// What it is that somebody may know.
+fn what(entry: &Entry) -> &'static str {
+    match entry {
+        entry if entry.is_access_key() => "access-key",
+        entry if entry.is_desk_login() => "desk-login",
+        _ => "seed",
+    }
+}
+
+/// What is to be done about what somebody may know.
+fn advise(context: &Context, exposed: &[Exposed], label: &str) {
+    let count = |name: &str| exposed.iter().filter(|exposed| what(&exposed.entry) == name).count();
+    let warn = |count: usize, what: &str, deed: &str| {
+        if count > 0 {
+            context.talk.warn(format_args!(
+                "{count} {what} that {label} could open: {deed}; `oathburn escrow officers exposed` lists those that are left"
+            ));
+        }
+    };
+    warn(count("seed"), "tokens in use have seeds", "burn them with other seeds");
+    warn(count("access-key"), "tokens have access keys", "give them others (`oathburn token access-key set`)");
+    warn(count("desk-login"), "people sign in at the desk with seeds", "let them have others");
+}
+
 fn exposed_to_json(exposed: &[Exposed]) -> Value {
     let one = |exposed: &Exposed| {
         let mut json = entries::to_json(&exposed.entry);
+        json["what"] = what(&exposed.entry).into();
         json["exposed_to"] = exposed.to.iter().map(members::to_json).collect();
         json
     };
@@ -172,11 +193,12 @@ fn exposed_to_text(exposed: &[Exposed]) -> String {
             [
                 entry.id.to_string(),
                 entry.identity.serial.to_string(),
+                what(entry).to_owned(),
                 entry.upn.as_deref().map_or_else(|| "-".into(), printable),
                 entry.state.to_string(),
                 to.iter().map(|member| printable(&member.label)).collect::<Vec<_>>().join(", "),
             ]
         })
         .collect();
-    table(["ENTRY", "SERIAL", "UPN", "STATE", "EXPOSED TO"], &rows)
+    table(["ENTRY", "SERIAL", "WHAT", "UPN", "STATE", "EXPOSED TO"], &rows)
 }

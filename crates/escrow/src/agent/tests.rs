@@ -64,6 +64,16 @@ fn an_agent_opens_and_signs_and_keeps_its_keys() {
     assert!(!path.exists() && Agent::connect(&path).unwrap().is_none());
 }
 
+/// Keys that lay in boxes of their own would lie outside of what an agent locks.
+#[test]
+fn the_keys_lie_in_the_memory_that_is_locked() {
+    assert_eq!(size_of::<age::x25519::Identity>(), 32);
+    assert_eq!(size_of::<crate::ssh::SshIdentity>(), 32);
+    // The secret half, and the public one.
+    assert!(size_of::<ed25519_dalek::SigningKey>() >= 64);
+    assert!(size_of::<Officer>() > 32 + 64);
+}
+
 #[test]
 fn strange_questions_end_nothing_but_themselves() {
     let folder = folder();
