@@ -164,7 +164,7 @@ fn a_curious_operator_gets_no_seed_and_no_code() {
     for deed in [
         &["code", "--entry", entry, "--reason", "curious"][..],
         &["code", "--upn", "bob", "--future", "3", "--reason", "curious"],
-        &["escrow", "reveal", "--entry", entry, "--reason", "curious", "--out", &out],
+        &["escrow", "reveal", entry, "--reason", "curious", "--out", &out],
         &["export", "--format", "entra", "--reason", "curious", "--out", &out],
         &["identify-code", "755224"],
         &["escrow", "compact"],

@@ -26,6 +26,43 @@ pub(crate) fn steps(page: &str) -> Vec<(String, String)> {
     steps
 }
 
+/// A command that somebody types, and what stands under it.
+pub(crate) struct Step {
+    pub(crate) who: String,
+    pub(crate) command: String,
+    pub(crate) expected: String,
+}
+
+/// The commands in the `console` blocks of a page where several people work, each behind a prompt such as `bob$`.
+pub(crate) fn conversation(page: &str) -> Vec<Step> {
+    let path = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let (mut indent, mut steps) = (None, Vec::<Step>::new());
+    for line in text.lines() {
+        let Some(inside) = indent else {
+            indent = line.trim_start().starts_with("```console").then(|| line.len() - line.trim_start().len());
+            continue;
+        };
+        // A block within a list is as far to the right as the list's text.
+        let line = line.get(inside..).unwrap_or_default();
+        let typed = line
+            .split_once("$ ")
+            .filter(|(who, _)| !who.is_empty() && who.bytes().all(|byte| byte.is_ascii_lowercase()));
+        match (line, typed) {
+            ("```", _) => indent = None,
+            (_, Some((who, command))) => {
+                steps.push(Step { who: who.into(), command: command.into(), expected: String::new() });
+            }
+            (line, None) => {
+                let expected = &mut steps.last_mut().expect("a block begins with a command").expected;
+                expected.push_str(line);
+                expected.push('\n');
+            }
+        }
+    }
+    steps
+}
+
 /// What a command of a page prints, on both streams, in a shell in the home folder.
 pub(crate) fn output(shell: &mut Command, command: &str) -> String {
     let output = shell.arg(format!("{{ {command}\n}} 2>&1")).output().unwrap();

@@ -155,6 +155,25 @@ fn other(value: &Value) -> Value {
     }
 }
 
+/// The same value with one bit flipped, a different one each time, as by a failing disk. Texts stay texts.
+fn flipped(value: &Value, time: usize) -> Option<Value> {
+    let flip = |bytes: &[u8], time: usize| {
+        let mut bytes = bytes.to_vec();
+        let at = time * 7 % bytes.len();
+        bytes[at] ^= 1 << (time % 8);
+        bytes
+    };
+    match value {
+        Value::Integer(number) => Some(Value::Integer(number ^ (1 << (time * 11 % 63)))),
+        Value::Blob(bytes) if !bytes.is_empty() => Some(Value::Blob(flip(bytes, time))),
+        Value::Text(text) if !text.is_empty() => {
+            let mut texts = (time..time + 8).filter_map(|time| String::from_utf8(flip(text.as_bytes(), time)).ok());
+            texts.next().map(Value::Text)
+        }
+        _ => None,
+    }
+}
+
 /// A database as the hostile writer uses it: nothing of the schema stops him.
 fn hostile(home: &Home, bytes: &[u8]) -> Connection {
     for name in ["escrow.db-wal", "escrow.db-shm"] {
@@ -261,6 +280,32 @@ fn a_changed_value_in_any_column_of_any_row_is_found_and_named() {
         }
     }
     assert!(count > 300, "{count}");
+}
+
+#[test]
+fn a_flipped_bit_in_any_column_is_found_and_named() {
+    let (home, bytes) = complete();
+    let mut count = 0;
+    let tables = tables(&hostile(&home, &bytes));
+    for table in &tables {
+        for column in 0..table.columns.len() {
+            let cells = table.rows.iter().map(|row| (row, flipped(&row[column], count)));
+            // Of each column one cell, where it has any that is not empty.
+            let Some((row, Some(candidate))) = cells.filter(|(_, flipped)| flipped.is_some()).nth(count % 2) else {
+                continue;
+            };
+            let connection = hostile(&home, &bytes);
+            table.update(&connection, row, column, &candidate);
+            drop(connection);
+            let mut changed = row.clone();
+            changed[column] = candidate;
+            let found = found(&home, Some(&home.officer));
+            let named = is_named(&found, table, &[row, &changed]);
+            assert!(named, "{}.{} of {row:?}: {}", table.name, table.columns[column], describe(&found));
+            count += 1;
+        }
+    }
+    assert!(count > 60, "{count}");
 }
 
 #[test]

@@ -251,6 +251,15 @@ mod tests {
         assert_eq!(format!("{one:?}"), "Seed(..)");
     }
 
+    /// What wiping is worth is the business of `zeroize`; here is seen that it is asked to.
+    #[test]
+    fn what_is_dropped_is_wiped() {
+        fn is_wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        let seed = Seed::generate(20).unwrap();
+        is_wiped(&seed.0);
+        is_wiped(&seed.to_base32());
+    }
+
     proptest! {
         #[test]
         fn the_shortest_equivalent_makes_the_same_codes(
