@@ -131,12 +131,14 @@ pub(crate) enum ForSearch {
 /// Opens many seals, one after the other, in one buffer: what was in it is overwritten by the next, and wiped at the end.
 pub(crate) struct Unsealer {
     escrow: EscrowId,
+    /// What the seal at hand is bound to.
+    data: Vec<u8>,
     buffer: Zeroizing<Vec<u8>>,
 }
 
 impl Unsealer {
     pub(crate) fn new(escrow: EscrowId) -> Self {
-        Self { escrow, buffer: Zeroizing::new(Vec::with_capacity(1024)) }
+        Self { escrow, data: Vec::new(), buffer: Zeroizing::new(Vec::with_capacity(1024)) }
     }
 
     /// The seed of a seal, and how its codes are made; `None` as for [`unseal`]. Nothing comes out of the seals of what is
@@ -146,10 +148,11 @@ impl Unsealer {
             return None;
         }
         let nonce: [u8; 24] = row.nonce.as_slice().try_into().ok()?;
-        let aad = associated_data(row.format, &self.escrow, &row.id, &row.session);
+        self.data.clear();
+        put_associated_data(&mut self.data, row.format, &self.escrow, &row.id, &row.session);
         self.buffer.clear();
         self.buffer.extend_from_slice(&row.ciphertext);
-        cipher(key).decrypt_in_place(&XNonce::from(nonce), &aad, &mut *self.buffer).ok()?;
+        cipher(key).decrypt_in_place(&XNonce::from(nonce), &self.data, &mut *self.buffer).ok()?;
         let parts = parts(&self.buffer)?;
         if NO_TOKENS.contains(&parts.texts[0]) {
             return Some(ForSearch::Passed);
@@ -194,13 +197,17 @@ pub(crate) fn derive(sealed: &Seed, label: &str) -> Key {
 
 /// What a seal is bound to: a seal that is moved to another entry, session or escrow does not open.
 fn associated_data(format: i64, escrow: &EscrowId, entry: &[u8], session: &[u8]) -> Vec<u8> {
-    let fields: [&[u8]; 5] = [b"oathburn escrow seal", &format.to_be_bytes(), escrow.as_bytes(), entry, session];
     let mut data = Vec::with_capacity(128);
+    put_associated_data(&mut data, format, escrow, entry, session);
+    data
+}
+
+fn put_associated_data(data: &mut Vec<u8>, format: i64, escrow: &EscrowId, entry: &[u8], session: &[u8]) {
+    let fields: [&[u8]; 5] = [b"oathburn escrow seal", &format.to_be_bytes(), escrow.as_bytes(), entry, session];
     for field in fields {
         data.extend((field.len() as u64).to_be_bytes());
         data.extend(field);
     }
-    data
 }
 
 /// What comes out of a seal.

@@ -50,8 +50,8 @@ const LINES: &[Line] = &[
     ("open all, one thread, 1/s", |rates| Ok(1e6 / rates.apiece("scan_us")?), ""),
     ("  of the processor, 1/s", |rates| Ok(1e6 / rates.apiece("scan_cpu_us")?), "400,000 or more"),
     ("list by pages, 1/s", |rates| Ok(1e6 / rates.apiece("page_us")?), ""),
-    ("memory for pages, KiB", |rates| rates.number("page_kib"), "the same"),
-    ("memory to open all, KiB", |rates| rates.number("scan_kib"), "the same"),
+    ("memory for pages, KiB", |rates| rates.number("page_kib"), "constant"),
+    ("memory to open all, KiB", |rates| rates.number("scan_kib"), "constant"),
     ("bytes an entry", |rates| Ok(rates.number("bytes")? / rates.number("count")?), ""),
     ("merge, 1/s", |rates| Ok(1e6 * rates.number("compacted")? / rates.number("compact_us")?), ""),
 ];
