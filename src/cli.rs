@@ -23,12 +23,16 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// An address is no link.
+const STORE: &str =
+    "The escrow's store: sqlite:PATH or postgres://USER@HOST/DATABASE [default: a file in your data folder]";
+
 /// Options that every command takes.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Globals {
-    /// The escrow's store: sqlite:PATH [default: a file in your data folder]
-    #[arg(long, global = true, env = "OATHBURN_STORE", value_name = "URL")]
+    /// The escrow's store
+    #[arg(long, global = true, env = "OATHBURN_STORE", value_name = "URL", help = STORE)]
     pub(crate) store: Option<String>,
     /// The officer's file, which opens the escrow [default: a file in your data folder]
     #[arg(long, global = true, env = "OATHBURN_IDENTITY", value_name = "FILE")]

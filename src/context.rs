@@ -32,6 +32,8 @@ pub(crate) struct Context {
     config: PathBuf,
     /// Where sockets lie, and only for as long as this user is logged in.
     runtime: Option<PathBuf>,
+    /// Where PostgreSQL's programs look for passwords: the file need not be there.
+    passfile: Option<PathBuf>,
     /// What is said on stderr.
     pub(crate) talk: Talk,
     /// Known products.
@@ -55,6 +57,10 @@ impl Context {
         Ok(Self {
             folder: folders.data_dir().join("oathburn"),
             runtime: folders.runtime_dir().or_else(runtime_dir),
+            passfile: match std::env::var_os("PGPASSFILE") {
+                Some(named) if !named.is_empty() => Some(named.into()),
+                _ => Some(folders.home_dir().join(".pgpass")),
+            },
             talk,
             models,
             config,
@@ -102,9 +108,18 @@ impl Context {
     /// The store's address.
     pub(crate) fn store(&self) -> Result<StoreUrl, Failure> {
         match &self.globals.store {
-            Some(text) => Ok(text.parse()?),
+            Some(text) => self.address(text),
             None => Ok(StoreUrl::sqlite(self.folder.join("escrow.db"))),
         }
+    }
+
+    /// The address of a store. Passwords of servers are where PostgreSQL's own programs look for them, too.
+    pub(crate) fn address(&self, text: &str) -> Result<StoreUrl, Failure> {
+        let url: StoreUrl = text.parse()?;
+        Ok(match &self.passfile {
+            Some(file) => url.with_default_passfile(file),
+            None => url,
+        })
     }
 
     /// The officer's file.

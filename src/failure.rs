@@ -205,7 +205,7 @@ fn escrow_exit(error: &EscrowError) -> Exit {
         | EscrowError::MemberAmbiguous { .. }
         | EscrowError::MemberMixed { .. } => Exit::Input,
         EscrowError::LastOfficer | EscrowError::OwnRemoval => Exit::NotPermitted,
-        EscrowError::UrlUnknown { .. } | EscrowError::UrlPassword => Exit::Usage,
+        EscrowError::UrlUnknown { .. } | EscrowError::UrlRefused { .. } | EscrowError::UrlPassword => Exit::Usage,
         _ => Exit::Escrow,
     }
 }

@@ -4,7 +4,6 @@ use crate::check;
 use crate::escrow::{PAGE, fingerprint, follow};
 use crate::heads::Heads;
 use crate::roster::Trust;
-use crate::sqlite::SqliteStore;
 use crate::store::{self, EscrowStore, Filling, View};
 use crate::walk::{Page, Walk};
 use crate::{CheckReport, Escrow, EscrowError, EscrowId, Pins, StoreUrl};
@@ -53,20 +52,14 @@ impl Escrow {
         let source = store::open(from)?;
         let (trust, _) = follow(&*source, from, pins, None)?;
         let mut copied = None;
-        let mut fill = |target: &dyn EscrowStore| {
-            target.fill(&mut |filling| {
-                let done = fill(&*source, from, filling, &trust, progress)?;
-                copied = Some(done);
-                Ok(())
-            })
+        let mut fill = |filling: &dyn Filling| {
+            copied = Some(fill(&*source, from, filling, &trust, progress)?);
+            Ok(())
         };
-        let publish = || {
+        store::make(to, &mut fill, || {
             pins.replace(to, &trust)?;
             pins.carry(from, to, trust.escrow())
-        };
-        match to {
-            StoreUrl::Sqlite(path) => SqliteStore::make(path, |target| fill(target), publish)?,
-        }
+        })?;
         let (tables, check, heads) = copied.expect("a store that was made was filled");
         let overtaken = store::read(&*source, |view| Heads::of(view))? != heads;
         Ok(CopyReport { escrow: trust.escrow(), fingerprint: fingerprint(&trust), tables, check, overtaken })
@@ -83,19 +76,13 @@ fn fill(
     trust: &Trust,
     progress: &mut dyn FnMut(Copying),
 ) -> Result<Copied, EscrowError> {
-    let copied = store::read(source, |view| {
+    let copied = store::read_once(source, |view| {
         if u64::try_from(view.roster_version()?) != Ok(trust.latest().version) {
             return Err(EscrowError::RosterUnsteady);
         }
         progress(Copying::Checking);
         refuse_unsound(from, &check::check(view, trust, None)?)?;
-        let mut walk = Walk::new(view)?;
-        while let Some(page) = walk.next()? {
-            target.write(&page.rows)?;
-            progress(Copying::Written(page.table, page.count()));
-        }
-        let tables = compare(Walk::new(view)?, Walk::new(target.view())?, progress)?;
-        Ok((tables, Heads::of(view)?))
+        Ok((transfer(view, target, progress)?, Heads::of(view)?))
     });
     let (tables, heads) = copied?;
     let check = check::check(target.view(), trust, None)?;
@@ -108,6 +95,20 @@ fn fill(
         return Err(EscrowError::CopyOvertaken { store: from.to_string() });
     }
     Ok((tables, check, heads))
+}
+
+/// Writes everything that a view shows, reads it back and compares; how many rows of each table are the same.
+pub(crate) fn transfer(
+    view: &dyn View,
+    target: &dyn Filling,
+    progress: &mut dyn FnMut(Copying),
+) -> Result<Vec<(&'static str, u64)>, EscrowError> {
+    let mut walk = Walk::new(view)?;
+    while let Some(page) = walk.next()? {
+        target.write(&page.rows)?;
+        progress(Copying::Written(page.table, page.count()));
+    }
+    compare(Walk::new(view)?, Walk::new(target.view())?, progress)
 }
 
 fn refuse_unsound(from: &StoreUrl, report: &CheckReport) -> Result<(), EscrowError> {

@@ -107,11 +107,19 @@ pub enum EscrowError {
     /// Secrets do not belong in addresses: arguments are seen by every user of a machine.
     #[error("the address of the store holds a password")]
     UrlPassword,
-    /// A store of a kind that this build does not have.
-    #[error("this build has no {engine} stores")]
-    EngineMissing {
-        /// The database's name.
-        engine: &'static str,
+    /// The address of a database that cannot be used as it is.
+    #[error("the address of the store cannot be used: {problem}")]
+    UrlRefused {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file of passwords that cannot be used.
+    #[error("the password file {} cannot be used: {problem}", path.display())]
+    PasswordFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
     },
     /// A new store would overwrite something.
     #[error("{store} exists and is not overwritten")]
@@ -170,6 +178,58 @@ pub enum EscrowError {
     StoreDenied {
         /// The store.
         store: String,
+    },
+    /// No server answers, or none that can be written to.
+    #[error("{store} cannot be reached: {detail}")]
+    StoreUnavailable {
+        /// The store.
+        store: String,
+        /// What was seen.
+        detail: String,
+    },
+    /// The connection broke between the order to write and the answer, and nobody could be asked since.
+    #[error("the connection to {store} broke while something was written, and whether it was written is not known")]
+    StoreUncertain {
+        /// The store.
+        store: String,
+    },
+    /// The server does not let the user in.
+    #[error("{store} does not let this user in: {detail}")]
+    StoreLogin {
+        /// The store.
+        store: String,
+        /// What the server said.
+        detail: String,
+    },
+    /// The server could not show that it is the one that was meant.
+    #[error("the way to {store} is not safe: {detail}")]
+    StoreTls {
+        /// The store.
+        store: String,
+        /// What failed.
+        detail: String,
+    },
+    /// The server lets the user in, and not do this.
+    #[error("the database user of {store} may not do this: {detail}")]
+    StoreRights {
+        /// The store.
+        store: String,
+        /// What the server said.
+        detail: String,
+    },
+    /// The server has no such database.
+    #[error("the server of {store} has no such database")]
+    DatabaseMissing {
+        /// The store.
+        store: String,
+    },
+    /// A server or a database that an escrow cannot lie in.
+    #[error("{store} cannot hold an escrow: {problem}")]
+    StoreUnsuitable {
+        /// The store.
+        store: String,
+        /// Why.
+        problem: String,
     },
     /// The database's own structure is broken.
     #[error("{store} is damaged: {detail}")]

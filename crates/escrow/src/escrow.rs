@@ -15,8 +15,7 @@ use crate::opener::{self, Events};
 use crate::pins::Written;
 use crate::roster::Trust;
 use crate::sealing::Sealing;
-use crate::sqlite::SqliteStore;
-use crate::store::{self, EntryRow, EscrowStore, HeaderRow, HolderRow, View, WrapRow};
+use crate::store::{self, EntryRow, EscrowStore, Filling, HeaderRow, HolderRow, View, WrapRow};
 use crate::wrap::{self, Key};
 use crate::{
     CheckReport, Entry, EntryId, EscrowError, EscrowId, Event, EventFilter, EventKind, Facts, Filter, Finding, Member,
@@ -130,10 +129,14 @@ impl Escrow {
             duplicate_keys: vec![duplicate_key],
             ..Draft::default()
         };
-        let StoreUrl::Sqlite(path) = url;
         let trust = Trust::founded(roster);
         let journal = Journal { trust: &trust, signer: officer.keys(), who, time };
-        SqliteStore::create(path, |view| journal.write(view, draft), || pins.replace(url, &trust))?;
+        let mut draft = Some(draft);
+        let mut first = |filling: &dyn Filling| match draft.take() {
+            Some(draft) => filling.write(&journal.write(filling.view(), draft)?),
+            None => Ok(()),
+        };
+        store::make(url, &mut first, || pins.replace(url, &trust))?;
         Ok(escrow)
     }
 
@@ -146,8 +149,7 @@ impl Escrow {
         who: Writer,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, EscrowError> {
-        let StoreUrl::Sqlite(path) = url;
-        let store: Arc<dyn EscrowStore> = Arc::new(SqliteStore::open(path)?);
+        let store: Arc<dyn EscrowStore> = store::open(url)?.into();
         let first_use = pins.escrow(url)?.is_none();
         let (trust, seen) = follow(&*store, url, pins, None)?;
         let inner = Inner {
@@ -175,8 +177,7 @@ impl Escrow {
 
     /// The format of a store, and the newest that is known here: opening one brings it to that. Nothing is changed.
     pub fn format_of(url: &StoreUrl) -> Result<(i64, i64), EscrowError> {
-        let StoreUrl::Sqlite(path) = url;
-        SqliteStore::format(path)
+        store::format(url)
     }
 
     /// Which escrow it is.

@@ -1,4 +1,4 @@
-//! Sealed custody of seeds in SQLite: whoever burns need not be able to read.
+//! Sealed custody of seeds in SQLite or PostgreSQL: whoever burns need not be able to read.
 //!
 //! The store holds ciphertext and public facts only. A *station* seals every seed before a token is touched and
 //! signs what becomes of it; an *officer* alone can open, and every opening is signed and kept. Whoever can write to
@@ -89,6 +89,7 @@ mod member;
 mod message;
 mod opener;
 mod pins;
+mod postgres;
 mod projection;
 mod proven;
 mod records;
@@ -143,4 +144,4 @@ pub use secrecy::SecretString;
 pub use selection::{HandOut, Selection};
 pub use stats::Stats;
 pub use trail::{SignedEvent, TouchedEntry};
-pub use url::StoreUrl;
+pub use url::{PostgresUrl, StoreUrl};

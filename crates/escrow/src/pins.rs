@@ -61,7 +61,7 @@ impl Pins {
     /// The file that pins a store; remove it to trust the store anew. A store that is named through a symbolic link
     /// has another one for the link.
     pub fn file_of(&self, url: &StoreUrl) -> PathBuf {
-        self.file_at(&places(url).real)
+        self.file_at(places(url).real())
     }
 
     fn file_at(&self, place: &str) -> PathBuf {
@@ -177,24 +177,29 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Escrow
 }
 
 /// Where a store lies: one text for one place, however it is written.
-struct Places {
-    /// The name in its folder, which may be a symbolic link. Whoever can write to the folder can put a link to another
-    /// store there: then this name is not new, and its pin still counts.
-    named: String,
-    /// What it leads to; the same where it is no link, or where there is no store yet.
-    real: String,
-}
+///
+/// A file has the name in its folder, which may be a symbolic link: whoever can write to the folder can put a link to
+/// another store there, and then this name is not new, and its pin still counts. After it comes what it leads to, where
+/// it is a link. A database has one place for each server: of whichever server it is asked of, its pin counts.
+struct Places(Vec<String>);
 
 impl Places {
     /// Each once, the name first.
     fn each(&self) -> impl Iterator<Item = &str> {
-        let real = Some(self.real.as_str()).filter(|real| *real != self.named);
-        std::iter::once(self.named.as_str()).chain(real)
+        self.0.iter().map(String::as_str)
+    }
+
+    /// What the name leads to; the same where it is no link, or where there is no store yet.
+    fn real(&self) -> &str {
+        self.0.last().map_or("", String::as_str)
     }
 }
 
 fn places(url: &StoreUrl) -> Places {
-    let StoreUrl::Sqlite(path) = url;
+    let path = match url {
+        StoreUrl::Sqlite(path) => path,
+        StoreUrl::Postgres(url) => return Places(url.places()),
+    };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let named = match (fs::canonicalize(folder), path.file_name()) {
         (Ok(folder), Some(name)) => folder.join(name),
@@ -202,7 +207,9 @@ fn places(url: &StoreUrl) -> Places {
     };
     let real = fs::canonicalize(path).unwrap_or_else(|_| named.clone());
     let text = |path: PathBuf| format!("sqlite:{}", path.display());
-    Places { named: text(named), real: text(real) }
+    let mut places = vec![text(named), text(real)];
+    places.dedup();
+    Places(places)
 }
 
 #[cfg(test)]

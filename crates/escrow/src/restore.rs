@@ -2,20 +2,23 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use oathburn_oath::Clock;
+use zeroize::Zeroizing;
 
+use crate::copy::transfer;
 use crate::escrow::{PAGE, seconds, trust};
 use crate::heads::Heads;
 use crate::journal::{Draft, EventDraft, Journal};
 use crate::pins::sealed_tokens;
+use crate::postgres::PostgresStore;
 use crate::roster::Trust;
 use crate::sqlite::{Arriving, SqliteStore};
-use crate::store::{self, EscrowStore, View};
+use crate::store::{self, EscrowStore, Filling, View};
 use crate::{
     CheckReport, Escrow, EscrowError, EscrowId, Event, EventFilter, EventKind, Facts, LostEvents, Officer, Pins,
-    SealedToken, StoreUrl, Writer, WriterId, audit, backup, check,
+    PostgresUrl, SealedToken, StoreUrl, Writer, WriterId, audit, backup, check,
 };
 
 /// What a store has lost against what was seen of it here.
@@ -49,8 +52,8 @@ pub struct RestoreReport {
     pub check: CheckReport,
     /// What was seen here and is not in the backup.
     pub loss: Loss,
-    /// Where the store that was replaced lies now.
-    pub replaced: Option<PathBuf>,
+    /// Where the store that was replaced lies now: a file, or a schema of the same database.
+    pub replaced: Option<String>,
 }
 
 impl Escrow {
@@ -66,68 +69,37 @@ impl Escrow {
         clock: &dyn Clock,
         replace: bool,
     ) -> Result<RestoreReport, EscrowError> {
-        let StoreUrl::Sqlite(path) = url;
-        let taken = path.symlink_metadata().is_ok();
+        let taken = store::is_taken(url)?;
         if taken && !replace {
-            return Err(EscrowError::StoreExists { store: path.display().to_string() });
+            return Err(EscrowError::StoreExists { store: name_of(url) });
         }
         let (digest, _) = backup::digest_of(from)?;
-        let (arriving, store) = Arriving::receive(path, |file| {
-            backup::decrypt(from, officer, |plain| io::copy(plain, file).map(drop))?;
-            file.sync_all().map_err(|source| EscrowError::BackupIo { action: "restore", path: path.clone(), source })
-        })?;
-        let trust = store::read(&store, |view| {
-            let pinned = if replace { None } else { pins.escrow(url)? };
-            trust(view, pinned)
-        })?;
-        if !trust.latest().is_officer(&officer.keys().writer()) {
-            return Err(EscrowError::OfficerUnknown { escrow: trust.escrow() });
-        }
-        let check = store::read(&store, |view| check::check(view, &trust, Some(officer.keys())))?;
-        if let Some(first) = check.findings.first() {
-            let (problems, first) = (check.findings.len(), first.to_string());
-            return Err(EscrowError::BackupUnsound { path: from.into(), problems, first });
-        }
-        let seen = pins.heads(url, trust.escrow())?;
-        let mut loss = store::read(&store, |view| loss(view, &trust, &seen, url, pins))?;
-        if taken {
-            let heads = store::read(&store, |view| Heads::of(view))?;
-            add_tokens(&mut loss, sealed_since(path, &trust, &heads).unwrap_or_default());
-        }
-        let time = seconds(clock.now().seconds());
-        let facts = Facts::new()
-            .with("backup", digest)
-            .with("entries", i64::try_from(check.entries).unwrap_or(i64::MAX))
-            .with("chains_cut", i64::try_from(loss.events.len()).unwrap_or(i64::MAX));
-        let journal = Journal { trust: &trust, signer: officer.keys(), who, time };
-        store.commit(&mut |view| {
-            let events = vec![EventDraft::new(EventKind::Restored, facts.clone())];
-            journal.write(view, Draft { events, ..Draft::default() })
-        })?;
-        let heads = store::read(&store, |view| Heads::of(view))?;
-        drop(store);
-        let replaced = if taken { Some(arriving.replace(time)?) } else { arriving.publish().map(|()| None)? };
-        pins.replace(url, &trust)?;
-        pins.advance(url, trust.escrow(), &heads)?;
-        Ok(RestoreReport { escrow: trust.escrow(), check, loss, replaced })
+        let restoring =
+            Restoring { from, digest, url, officer, pins, who, time: seconds(clock.now().seconds()), taken };
+        let (restored, replaced) = match url {
+            StoreUrl::Sqlite(path) => restoring.to_file(path, replace)?,
+            StoreUrl::Postgres(server) => restoring.to_server(server, replace)?,
+        };
+        pins.replace(url, &restored.trust)?;
+        pins.advance(url, restored.trust.escrow(), &restored.heads)?;
+        let (escrow, check, loss) = (restored.trust.escrow(), restored.check, restored.loss);
+        Ok(RestoreReport { escrow, check, loss, replaced })
     }
 
     /// What a store has lost against what was seen of it here. It is not opened for use.
     pub fn loss(url: &StoreUrl, pins: &Pins) -> Result<Loss, EscrowError> {
-        let StoreUrl::Sqlite(path) = url;
-        let store = SqliteStore::open(path)?;
+        let store = store::open(url)?;
         let pinned = pins.escrow(url)?;
         let seen = pinned.map_or_else(|| Ok(Heads::default()), |escrow| pins.heads(url, escrow))?;
-        store::read(&store, |view| loss(view, &trust(view, pinned)?, &seen, url, pins))
+        store::read(&*store, |view| loss(view, &trust(view, pinned)?, &seen, url, pins))
     }
 
     /// Goes on with a store that went back: from now on this user trusts it as it is. It must be the same escrow.
     pub fn accept(url: &StoreUrl, pins: &Pins) -> Result<Loss, EscrowError> {
-        let StoreUrl::Sqlite(path) = url;
-        let store = SqliteStore::open(path)?;
+        let store = store::open(url)?;
         let pinned = pins.escrow(url)?;
         let seen = pinned.map_or_else(|| Ok(Heads::default()), |escrow| pins.heads(url, escrow))?;
-        let (loss, trust, heads) = store::read(&store, |view| {
+        let (loss, trust, heads) = store::read(&*store, |view| {
             let trust = trust(view, pinned)?;
             let loss = loss(view, &trust, &seen, url, pins)?;
             Ok((loss, trust.clone(), Heads::default().newer(view, &trust)?))
@@ -135,6 +107,92 @@ impl Escrow {
         pins.replace(url, &trust)?;
         pins.advance(url, trust.escrow(), &heads)?;
         Ok(loss)
+    }
+}
+
+/// How errors name a place for a store.
+fn name_of(url: &StoreUrl) -> String {
+    url.path().map_or_else(|| url.to_string(), |path| path.display().to_string())
+}
+
+/// A backup on its way to its place.
+struct Restoring<'a> {
+    from: &'a Path,
+    digest: String,
+    url: &'a StoreUrl,
+    officer: &'a Officer,
+    pins: &'a Pins,
+    who: &'a Writer,
+    time: i64,
+    taken: bool,
+}
+
+/// A backup that is sound and signed, and may take its place.
+struct Restored {
+    trust: Trust,
+    check: CheckReport,
+    loss: Loss,
+    heads: Heads,
+}
+
+impl Restoring<'_> {
+    fn to_file(&self, path: &Path, replace: bool) -> Result<(Restored, Option<String>), EscrowError> {
+        let (arriving, store) = Arriving::receive(path, |file| {
+            backup::decrypt(self.from, self.officer, |plain| io::copy(plain, file).map(drop))?;
+            file.sync_all().map_err(|source| EscrowError::BackupIo { action: "restore", path: path.into(), source })
+        })?;
+        let restored = self.sign(&store, replace)?;
+        drop(store);
+        let replaced =
+            if self.taken { Some(arriving.replace(self.time)?) } else { arriving.publish().map(|()| None)? };
+        Ok((restored, replaced.map(|path| path.display().to_string())))
+    }
+
+    /// The backup is looked at in memory; what arrives on the server is compared with it before it is there for others.
+    fn to_server(&self, server: &PostgresUrl, replace: bool) -> Result<(Restored, Option<String>), EscrowError> {
+        let mut bytes = Zeroizing::new(Vec::new());
+        backup::decrypt(self.from, self.officer, |plain| plain.read_to_end(&mut bytes).map(drop))?;
+        let store = SqliteStore::received(&bytes, self.from)?;
+        drop(bytes);
+        let restored = self.sign(&store, replace)?;
+        let aside = self.taken.then_some(self.time);
+        let fill = |filling: &dyn Filling| store::read(&store, |view| transfer(view, filling, &mut |_| {})).map(drop);
+        let replaced = PostgresStore::make(server, aside, fill, || Ok(()))?;
+        Ok((restored, replaced.map(|schema| format!("the schema {schema}"))))
+    }
+
+    /// Checks a backup, says what it lacks, and notes that it was restored.
+    fn sign(&self, store: &SqliteStore, replace: bool) -> Result<Restored, EscrowError> {
+        let Self { url, officer, pins, .. } = *self;
+        let trust = store::read(store, |view| {
+            let pinned = if replace { None } else { pins.escrow(url)? };
+            trust(view, pinned)
+        })?;
+        if !trust.latest().is_officer(&officer.keys().writer()) {
+            return Err(EscrowError::OfficerUnknown { escrow: trust.escrow() });
+        }
+        let check = store::read(store, |view| check::check(view, &trust, Some(officer.keys())))?;
+        if let Some(first) = check.findings.first() {
+            let (problems, first) = (check.findings.len(), first.to_string());
+            return Err(EscrowError::BackupUnsound { path: self.from.into(), problems, first });
+        }
+        let seen = pins.heads(url, trust.escrow())?;
+        let mut loss = store::read(store, |view| loss(view, &trust, &seen, url, pins))?;
+        if self.taken {
+            let heads = store::read(store, |view| Heads::of(view))?;
+            add_tokens(&mut loss, sealed_since(url, &trust, &heads).unwrap_or_default());
+        }
+        let facts = Facts::new()
+            .with("backup", self.digest.as_str())
+            .with("entries", i64::try_from(check.entries).unwrap_or(i64::MAX))
+            .with("chains_cut", i64::try_from(loss.events.len()).unwrap_or(i64::MAX));
+        let journal = Journal { trust: &trust, signer: officer.keys(), who: self.who, time: self.time };
+        store.commit(&mut |view| {
+            let events = vec![EventDraft::new(EventKind::Restored, facts.clone())];
+            journal.write(view, Draft { events, ..Draft::default() })
+        })?;
+        let heads = store::read(store, |view| Heads::of(view))?;
+        Ok(Restored { trust, check, loss, heads })
     }
 }
 
@@ -169,9 +227,9 @@ fn add_tokens(loss: &mut Loss, more: Vec<SealedToken>) {
 
 /// The tokens that were sealed in a store after the ends of chains that a backup has. The store may be damaged, which
 /// is why it is replaced: then what is known elsewhere has to do.
-fn sealed_since(path: &Path, trust: &Trust, heads: &Heads) -> Result<Vec<SealedToken>, EscrowError> {
-    let store = SqliteStore::open(path)?;
-    store::read(&store, |view| {
+fn sealed_since(url: &StoreUrl, trust: &Trust, heads: &Heads) -> Result<Vec<SealedToken>, EscrowError> {
+    let store = store::open(url)?;
+    store::read(&*store, |view| {
         if view.header()?.first().map(|header| header.id.as_slice()) != Some(trust.escrow().as_bytes()) {
             return Ok(Vec::new());
         }

@@ -72,7 +72,8 @@ impl Opener {
         let (parts, reading) = thread::scope(|scope| {
             let work = || scope.spawn(|| scan_chunks(&receiver, &escrow, &look));
             let workers: Vec<_> = (0..threads.get()).map(|_| work()).collect();
-            let read = store::read(&*self.escrow.store, |view| read_seals(view, &trust, self.officer.keys(), &sender));
+            let read =
+                store::read_once(&*self.escrow.store, |view| read_seals(view, &trust, self.officer.keys(), &sender));
             // Without a sender the workers come to their end.
             drop(sender);
             let parts: Vec<_> = workers.into_iter().map(thread::ScopedJoinHandle::join).collect();

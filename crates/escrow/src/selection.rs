@@ -43,7 +43,7 @@ impl Opener {
         let filter = &Filter { seeds_only: true, ..filter.clone() };
         let (mut entries, mut after) = (Vec::new(), Vec::new());
         loop {
-            let last = store::read(&*self.escrow.store, |view| {
+            let last = store::read_once(&*self.escrow.store, |view| {
                 let rows = view.entries(filter, &after, MAX_TOUCHED)?;
                 let mut events = Events::new();
                 for row in &rows {

@@ -82,19 +82,8 @@ impl SqliteStore {
         Ok(Self { connection: Mutex::new(connection), fault })
     }
 
-    /// Makes a store and its first rows. The file appears at `path` whole or not at all, after `publish` was called,
+    /// Makes a store that somebody else fills. The file appears at `path` whole or not at all, after `publish` was called,
     /// and never in place of another.
-    pub(crate) fn create(
-        path: &Path,
-        first: impl FnOnce(&dyn View) -> Result<Commit, EscrowError>,
-        publish: impl FnOnce() -> Result<(), EscrowError>,
-    ) -> Result<(), EscrowError> {
-        let mut first = Some(first);
-        let mut first = |view: &dyn View| first.take().map_or_else(|| Ok(Commit::default()), |first| first(view));
-        Self::make(path, |store| store.commit(&mut first), publish)
-    }
-
-    /// Makes a store that somebody else fills.
     pub(crate) fn make(
         path: &Path,
         fill: impl FnOnce(&Self) -> Result<(), EscrowError>,
@@ -127,6 +116,16 @@ impl SqliteStore {
             }
             other => other.and_then(|()| keyfile::sync_folder(path)).map_err(|error| fault.of_folder(&error)),
         }
+    }
+
+    /// Lets `job` write what it likes, in one transaction: all of it is durable when this returns, or nothing is there.
+    pub(crate) fn fill(&self, job: &mut dyn FnMut(&dyn Filling) -> Result<(), EscrowError>) -> Result<(), EscrowError> {
+        let mut connection = self.connection();
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| self.fault.of(error))?;
+        job(&SqliteView { connection: &transaction, fault: &self.fault })?;
+        transaction.commit().map_err(|error| self.fault.of(error))
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -211,6 +210,10 @@ impl EscrowStore for SqliteStore {
         job(&SqliteView { connection: &transaction, fault: &self.fault })
     }
 
+    fn read_once(&self, job: &mut dyn FnMut(&dyn View) -> Result<(), EscrowError>) -> Result<(), EscrowError> {
+        self.read(job)
+    }
+
     fn commit(&self, job: &mut dyn FnMut(&dyn View) -> Result<Commit, EscrowError>) -> Result<(), EscrowError> {
         let mut connection = self.connection();
         let transaction = connection
@@ -218,15 +221,6 @@ impl EscrowStore for SqliteStore {
             .map_err(|error| self.fault.of(error))?;
         let commit = job(&SqliteView { connection: &transaction, fault: &self.fault })?;
         write::write(&transaction, &commit).map_err(|error| self.fault.of(error))?;
-        transaction.commit().map_err(|error| self.fault.of(error))
-    }
-
-    fn fill(&self, job: &mut dyn FnMut(&dyn Filling) -> Result<(), EscrowError>) -> Result<(), EscrowError> {
-        let mut connection = self.connection();
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(|error| self.fault.of(error))?;
-        job(&SqliteView { connection: &transaction, fault: &self.fault })?;
         transaction.commit().map_err(|error| self.fault.of(error))
     }
 

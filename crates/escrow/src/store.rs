@@ -7,22 +7,22 @@ use data_encoding::HEXLOWER;
 
 use crate::annotation::AnnotationRow;
 use crate::canon::Canon;
+use crate::postgres::PostgresStore;
 use crate::seal::SealRow;
 use crate::sqlite::SqliteStore;
 use crate::{EntryId, EscrowError, EscrowId, EventFilter, Filter, LineCounts, SessionId, Stats, StoreUrl, WriterId};
 
 /// A store. Each call is one whole transaction.
 pub(crate) trait EscrowStore: Send + Sync {
-    /// Looks at one state of the store, whatever others write meanwhile.
+    /// Looks at one state of the store, whatever others write meanwhile. The job may run more than once.
     fn read(&self, job: &mut dyn FnMut(&dyn View) -> Result<(), EscrowError>) -> Result<(), EscrowError>;
+
+    /// The same for a job that must not be run again when it was begun.
+    fn read_once(&self, job: &mut dyn FnMut(&dyn View) -> Result<(), EscrowError>) -> Result<(), EscrowError>;
 
     /// Lets `job` look at the store and say what to write, while nobody else writes; what it says is durable when
     /// this returns. The job may run more than once.
     fn commit(&self, job: &mut dyn FnMut(&dyn View) -> Result<Commit, EscrowError>) -> Result<(), EscrowError>;
-
-    /// Lets `job` write what it likes into a store that has just been made, in one transaction: all of it is durable when
-    /// this returns, or nothing of it is there. The job runs once.
-    fn fill(&self, job: &mut dyn FnMut(&dyn Filling) -> Result<(), EscrowError>) -> Result<(), EscrowError>;
 
     /// Who holds leases on lines of a batch.
     fn holders(&self, batch: &[u8]) -> Result<Vec<HolderRow>, EscrowError>;
@@ -58,6 +58,36 @@ pub(crate) trait Filling {
 pub(crate) fn open(url: &StoreUrl) -> Result<Box<dyn EscrowStore>, EscrowError> {
     match url {
         StoreUrl::Sqlite(path) => Ok(Box::new(SqliteStore::open(path)?)),
+        StoreUrl::Postgres(url) => Ok(Box::new(PostgresStore::open(url)?)),
+    }
+}
+
+/// The format of a store, and the newest that is known here. Nothing is changed.
+pub(crate) fn format(url: &StoreUrl) -> Result<(i64, i64), EscrowError> {
+    match url {
+        StoreUrl::Sqlite(path) => SqliteStore::format(path),
+        StoreUrl::Postgres(url) => PostgresStore::format(url),
+    }
+}
+
+/// Makes a store and lets `fill` write into it: all of that is durable when this returns, or there is no store. Nothing
+/// that lies there is replaced. `publish` is called before it is there for others.
+pub(crate) fn make(
+    url: &StoreUrl,
+    fill: &mut dyn FnMut(&dyn Filling) -> Result<(), EscrowError>,
+    publish: impl FnOnce() -> Result<(), EscrowError>,
+) -> Result<(), EscrowError> {
+    match url {
+        StoreUrl::Sqlite(path) => SqliteStore::make(path, |store| store.fill(fill), publish),
+        StoreUrl::Postgres(url) => PostgresStore::make(url, None, fill, publish).map(drop),
+    }
+}
+
+/// Whether anything lies where a store is to be.
+pub(crate) fn is_taken(url: &StoreUrl) -> Result<bool, EscrowError> {
+    match url {
+        StoreUrl::Sqlite(path) => Ok(path.symlink_metadata().is_ok()),
+        StoreUrl::Postgres(url) => PostgresStore::is_taken(url),
     }
 }
 
@@ -68,6 +98,19 @@ pub(crate) fn read<T>(
 ) -> Result<T, EscrowError> {
     let mut result = None;
     store.read(&mut |view| {
+        result = Some(job(view)?);
+        Ok(())
+    })?;
+    Ok(result.expect("a read that succeeded ran its job"))
+}
+
+/// [`EscrowStore::read_once`] with a result.
+pub(crate) fn read_once<T>(
+    store: &dyn EscrowStore,
+    mut job: impl FnMut(&dyn View) -> Result<T, EscrowError>,
+) -> Result<T, EscrowError> {
+    let mut result = None;
+    store.read_once(&mut |view| {
         result = Some(job(view)?);
         Ok(())
     })?;

@@ -54,7 +54,7 @@ impl Escrow {
     ) -> Result<(), E> {
         let trust = self.inner.trust();
         let mut refused = None;
-        store::read(&*self.inner.store, |view| {
+        store::read_once(&*self.inner.store, |view| {
             let mut after = (i64::MIN, i64::MIN);
             loop {
                 let page = view.events(filter, after, PAGE)?;
@@ -80,7 +80,7 @@ impl Escrow {
     ) -> Result<(), E> {
         let trust = self.inner.trust();
         let mut refused = None;
-        store::read(&*self.inner.store, |view| {
+        store::read_once(&*self.inner.store, |view| {
             let mut chains = Vec::new();
             for row in view.writers()? {
                 let writer = WriterId::from_slice(&row.key);

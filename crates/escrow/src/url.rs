@@ -1,17 +1,23 @@
 //! Where a store lies.
 
+mod postgres;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+pub use self::postgres::PostgresUrl;
+pub(crate) use self::postgres::{At, Host, Tls};
 use crate::EscrowError;
 
-/// The address of a store: `sqlite:PATH`.
+/// The address of a store: `sqlite:PATH` or `postgres://USER@HOST/DATABASE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreUrl {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A database of a PostgreSQL server.
+    Postgres(PostgresUrl),
 }
 
 impl StoreUrl {
@@ -24,6 +30,25 @@ impl StoreUrl {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Sqlite(path) => Some(path),
+            Self::Postgres(_) => None,
+        }
+    }
+
+    /// The server, where the store is behind one.
+    pub fn server(&self) -> Option<&PostgresUrl> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(url) => Some(url),
+        }
+    }
+
+    /// Passwords are also looked for in this file, which is in the format of `.pgpass`, if it is there and the address
+    /// names none.
+    #[must_use]
+    pub fn with_default_passfile(self, file: impl Into<PathBuf>) -> Self {
+        match self {
+            Self::Sqlite(path) => Self::Sqlite(path),
+            Self::Postgres(url) => Self::Postgres(url.with_default_passfile(file)),
         }
     }
 }
@@ -33,6 +58,7 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => url.fmt(f),
         }
     }
 }
@@ -46,7 +72,7 @@ impl FromStr for StoreUrl {
         }
         match text.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() && !path.contains('\0') => Ok(Self::sqlite(path)),
-            Some(("postgres" | "postgresql", _)) => Err(EscrowError::EngineMissing { engine: "PostgreSQL" }),
+            Some(("postgres" | "postgresql", rest)) => PostgresUrl::read(text, rest).map(Self::Postgres),
             _ => Err(EscrowError::UrlUnknown { url: text.into() }),
         }
     }
@@ -91,9 +117,6 @@ mod tests {
             let error = text.parse::<StoreUrl>().unwrap_err();
             assert!(matches!(error, EscrowError::UrlPassword), "{text}");
             assert!(!error.to_string().contains("hun"));
-        }
-        for text in ["postgres://bob@db/escrow", "postgresql://db"] {
-            assert!(matches!(text.parse::<StoreUrl>(), Err(EscrowError::EngineMissing { engine: "PostgreSQL" })));
         }
         for text in ["", "escrow.db", "sqlite:", "/etc/passwd", "sqlite:a\0b"] {
             assert!(matches!(text.parse::<StoreUrl>(), Err(EscrowError::UrlUnknown { .. })), "{text:?}");

@@ -7,7 +7,6 @@ use std::collections::HashSet;
 
 use oathburn_escrow::*;
 use oathburn_oath::{Remedy, Seed};
-use rusqlite::Connection;
 use support::*;
 
 fn lines(count: usize) -> Vec<NewLine> {
@@ -90,8 +89,10 @@ fn leases_of_the_dead_do_not_count() {
     let batch = create(&escrow, &lines(1));
     let _held = lease(&escrow, batch, "0001");
     assert!(matches!(claim(&home.open(), batch, "0002", None), Claim::Nothing));
-    let connection = Connection::open(home.path("escrow.db")).unwrap();
-    let change = |sql: &str| assert_eq!(connection.execute(&format!("UPDATE leases SET {sql}"), []).unwrap(), 1);
+    let change = |sql: &str| {
+        assert_eq!(home.numbers("SELECT count(*) FROM leases"), [1]);
+        home.sql(&format!("UPDATE leases SET {sql}"));
+    };
     // Of another machine's process nobody knows whether it lives.
     change("host = 'elsewhere', boot = 'another', pid = 4000000000");
     assert!(matches!(claim(&escrow, batch, "0002", None), Claim::Nothing));
@@ -175,14 +176,11 @@ fn a_batch_ends_when_nothing_is_left() {
 fn swapped_users_are_found_before_anything_is_burned() {
     let home = Home::new();
     let batch = create(&home.open(), &lines(300));
-    let connection = Connection::open(home.path("escrow.db")).unwrap();
-    connection
-        .execute_batch(
-            "UPDATE batch_lines SET upn = 'x' WHERE line = 1;
-             UPDATE batch_lines SET upn = 'user1@example.com' WHERE line = 200;
-             UPDATE batch_lines SET upn = 'user200@example.com' WHERE line = 1;",
-        )
-        .unwrap();
+    home.sql(
+        "UPDATE batch_lines SET upn = 'x' WHERE line = 1;
+         UPDATE batch_lines SET upn = 'user1@example.com' WHERE line = 200;
+         UPDATE batch_lines SET upn = 'user200@example.com' WHERE line = 1;",
+    );
     let escrow = home.open();
     let findings = escrow.check(None).unwrap().findings;
     let rows: Vec<_> = findings.iter().map(|finding| (finding.table, finding.row.clone())).collect();

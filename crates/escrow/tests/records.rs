@@ -9,8 +9,6 @@ use std::thread;
 
 use oathburn_escrow::*;
 use oathburn_oath::{Clock, FixedClock, Remedy as _, Seed, UnixTime};
-use rusqlite::Connection;
-use rusqlite::types::Value;
 use support::*;
 use zeroize::Zeroizing;
 
@@ -62,8 +60,14 @@ fn records_are_written_read_found_and_listed() {
     };
     records.commit(&[secret]).unwrap();
     drop((escrow, records, second));
-    let bytes = fs::read(home.path("escrow.db")).unwrap();
-    let shows = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    let bytes = match &home.database {
+        Some(database) => database.sql("SELECT * FROM records").into_bytes(),
+        None => fs::read(home.path("escrow.db")).unwrap(),
+    };
+    let shows = |text: &str| {
+        let hex = data_encoding::HEXLOWER.encode(text.as_bytes());
+        [text, &hex].iter().any(|text| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
+    };
     assert!(shows("person") && !shows("found-by-this") && !shows("holds-this"));
 }
 
@@ -185,10 +189,7 @@ fn records_end_and_are_swept() {
     assert!(records.commit(&[Change::Delete { kind: "visit", id: b"1", expected_version: version }]).is_err());
     records.commit(&[until(b"1", 30)]).unwrap();
     assert_eq!(records.get("visit", b"1").unwrap().unwrap().version, version + 1);
-    let rows = || {
-        let connection = Connection::open(home.path("escrow.db")).unwrap();
-        connection.query_row("SELECT count(*) FROM records", [], |row| row.get::<_, i64>(0)).unwrap()
-    };
+    let rows = || home.numbers("SELECT count(*) FROM records")[0];
     // The clock of another desk may be behind.
     go_to(3600);
     records.commit(&[put("person", b"alice", None, b"")]).unwrap();
@@ -213,36 +214,46 @@ fn whoever_writes_to_the_database_can_only_destroy() {
     };
     records.commit(&[expiring, put("person", b"bob", None, b"clerk"), put("visit", b"bob", None, b"3")]).unwrap();
     drop((escrow, records));
-    let bytes = fs::read(home.path("escrow.db")).unwrap();
+    home.sql("CREATE TABLE saved AS SELECT * FROM records");
+    let (alice, mall) = (blob(b"alice"), blob(b"mall"));
+    let last_byte = if ON_SERVER {
+        "substr(body, 1, length(body) - 1) || '\\x00'::bytea"
+    } else {
+        "CAST(substr(body, 1, length(body) - 1) || x'00' AS BLOB)"
+    };
+    let columns = "version, lookup, expires_at, body FROM records";
+    if ON_SERVER {
+        home.sql("ALTER TABLE records DROP CONSTRAINT records_body_check");
+    }
     for (sql, rows) in [
-        ("UPDATE records SET body = CAST(substr(body, 1, length(body) - 1) || x'00' AS BLOB) WHERE id = ?1", 1),
-        ("UPDATE records SET body = (SELECT body FROM records WHERE kind = 'person' AND id <> ?1) WHERE id = ?1", 1),
-        ("UPDATE records SET body = zeroblob(40) WHERE id = ?1", 1),
-        ("UPDATE records SET body = zeroblob(4) WHERE id = ?1", 1),
-        ("UPDATE records SET version = version + 1 WHERE id = ?1", 1),
-        ("UPDATE records SET expires_at = expires_at + 1 WHERE id = ?1", 1),
-        ("UPDATE records SET expires_at = NULL WHERE id = ?1", 1),
-        ("UPDATE records SET lookup = NULL WHERE id = ?1", 1),
-        ("UPDATE records SET lookup = (SELECT lookup FROM records WHERE id <> ?1 LIMIT 1) WHERE id = ?1", 1),
-        ("UPDATE records SET kind = 'visit' WHERE id = ?1", 1),
-        ("UPDATE records SET id = x'6d616c6c' WHERE id = ?1", 1),
-        ("INSERT INTO records SELECT 'visit', id, version, lookup, expires_at, body FROM records WHERE id = ?1", 1),
+        (format!("UPDATE records SET body = {last_byte} WHERE id = {alice}"), 1),
         (
-            "INSERT INTO records SELECT kind, x'6d616c6c', version, lookup, expires_at, body FROM records WHERE id = ?1",
+            format!(
+                "UPDATE records SET body = (SELECT body FROM records WHERE kind = 'person' AND id <> {alice})
+                 WHERE id = {alice}"
+            ),
             1,
         ),
-        ("DELETE FROM records WHERE id = ?1", 0),
+        (format!("UPDATE records SET body = {} WHERE id = {alice}", blob(&[0; 40])), 1),
+        (format!("UPDATE records SET body = {} WHERE id = {alice}", blob(&[0; 4])), 1),
+        (format!("UPDATE records SET version = version + 1 WHERE id = {alice}"), 1),
+        (format!("UPDATE records SET expires_at = expires_at + 1 WHERE id = {alice}"), 1),
+        (format!("UPDATE records SET expires_at = NULL WHERE id = {alice}"), 1),
+        (format!("UPDATE records SET lookup = NULL WHERE id = {alice}"), 1),
+        (
+            format!(
+                "UPDATE records SET lookup = (SELECT lookup FROM records WHERE id <> {alice} LIMIT 1) WHERE id = {alice}"
+            ),
+            1,
+        ),
+        (format!("UPDATE records SET kind = 'visit' WHERE id = {alice}"), 1),
+        (format!("UPDATE records SET id = {mall} WHERE id = {alice}"), 1),
+        (format!("INSERT INTO records SELECT 'visit', id, {columns} WHERE id = {alice}"), 1),
+        (format!("INSERT INTO records SELECT kind, {mall}, {columns} WHERE id = {alice}"), 1),
+        (format!("DELETE FROM records WHERE id = {alice}"), 0),
     ] {
-        for name in ["escrow.db-wal", "escrow.db-shm"] {
-            let _ = fs::remove_file(home.path(name));
-        }
-        // Each time it is the store of before, in which the last opening of the key is not noted.
-        home.forget_heads();
-        fs::write(home.path("escrow.db"), &bytes).unwrap();
-        let connection = Connection::open(home.path("escrow.db")).unwrap();
-        connection.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
-        assert_eq!(connection.execute(sql, [Value::Blob(b"alice".to_vec())]).unwrap(), 1, "{sql}");
-        drop(connection);
+        home.sql("DELETE FROM records; INSERT INTO records SELECT * FROM saved;");
+        assert_eq!(home.change(&sql), 1, "{sql}");
         let (escrow, records) = self::records(&home);
         // Nothing of it is believed: what is read is what was written, or nothing, or an error.
         for (kind, id) in
@@ -371,7 +382,7 @@ fn records_outlive_officers_seals_and_backups() {
     // Backup and restore, into another place.
     let backup = home.path("escrow.age");
     escrow.backup(&backup, Some(&second)).unwrap();
-    let url = StoreUrl::sqlite(home.path("restored.db"));
+    let url = home.another("restored.db");
     let clock = FixedClock(NOW.offset(100));
     Escrow::restore(&backup, &url, &second, &home.pins(), &who(), &clock, false).unwrap();
     let restored = Escrow::open(&url, home.station(), &home.pins(), who(), Arc::new(clock)).unwrap();

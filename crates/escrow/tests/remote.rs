@@ -106,8 +106,7 @@ fn a_line_that_was_swapped_is_not_leased() {
     let home = Home::new();
     let escrow = home.open();
     let batch = create(&escrow, 2);
-    let connection = rusqlite::Connection::open(home.path("escrow.db")).unwrap();
-    connection.execute("UPDATE batch_lines SET upn = 'eve@example.com' WHERE line = 2", []).unwrap();
+    home.sql("UPDATE batch_lines SET upn = 'eve@example.com' WHERE line = 2");
     let paris = RemoteHolder::new("paris");
     assert_eq!(escrow.lease_lines(batch, &paris, (9, true), until(1)).unwrap_err().code(), "store-damaged");
     assert_eq!(escrow.remote_leases(None).unwrap(), []);

@@ -5,12 +5,11 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use oathburn_escrow::*;
 use oathburn_oath::{FixedClock, Remedy};
-use rusqlite::Connection;
 use support::*;
 
 fn line(role: Role, label: &str, keys: PublicKeys) -> PublicLine {
@@ -72,10 +71,7 @@ fn opened_by_hand(home: &Home, key_file: &Path) -> usize {
     let text = fs::read_to_string(key_file).unwrap();
     let identity = text.lines().find(|line| line.starts_with("AGE-SECRET-KEY")).unwrap();
     let identity: age::x25519::Identity = identity.parse().unwrap();
-    let connection = Connection::open(home.path("escrow.db")).unwrap();
-    let sql = "SELECT wrap FROM sessions UNION ALL SELECT wrap FROM duplicate_keys";
-    let mut all = connection.prepare(sql).unwrap();
-    let wraps: Vec<Vec<u8>> = all.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let wraps = home.blobs("SELECT wrap FROM sessions UNION ALL SELECT wrap FROM duplicate_keys");
     wraps.iter().filter(|wrap| age::decrypt(&identity, wrap).is_ok()).count()
 }
 
@@ -190,11 +186,7 @@ fn what_a_removed_officer_could_open_is_sealed_anew_and_listed() {
     assert_sound(&home);
     // Duplicates are found under the new key; the old one is gone.
     assert_eq!(escrow.duplicates_of(&records[5].seed).unwrap()[0].id, imported[5]);
-    let keys: i64 = Connection::open(home.path("escrow.db"))
-        .unwrap()
-        .query_row("SELECT count(*) FROM duplicate_keys", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(keys, 1);
+    assert_eq!(home.numbers("SELECT count(*) FROM duplicate_keys"), [1]);
 
     // The list stays until the tokens have other seeds; the same seed once more does not help.
     assert_eq!(listed(&escrow), expected);
@@ -317,23 +309,20 @@ fn many_small_sessions_are_merged_while_others_burn() {
 fn entries_that_are_not_what_was_signed_are_left_and_named() {
     let home = Home::new();
     let ids: Vec<_> = (0..6_u8).map(|n| reserve(&home.open(), &format!("{n:04}"), &[n; 20])).collect();
-    let connection = Connection::open(home.path("escrow.db")).unwrap();
-    connection.execute("UPDATE entries SET upn = 'eve@example.com' WHERE id = ?1", [ids[1].as_bytes()]).unwrap();
-    connection.execute("UPDATE entries SET nonce = zeroblob(24) WHERE id = ?1", [ids[2].as_bytes()]).unwrap();
+    let id = |index: usize| blob(ids[index].as_bytes());
+    home.sql(&format!("UPDATE entries SET upn = 'eve@example.com' WHERE id = {}", id(1)));
+    home.sql(&format!("UPDATE entries SET nonce = {} WHERE id = {}", blob(&[0; 24]), id(2)));
     let foreign: age::x25519::Recipient = home.officer.public().recipient.parse().unwrap();
     let wrap = age::encrypt(&foreign, &[7; 32]).unwrap();
-    let of_third = "UPDATE sessions SET wrap = ?1 WHERE id = (SELECT session FROM entries WHERE id = ?2)";
-    connection.execute(of_third, rusqlite::params![wrap, ids[3].as_bytes()]).unwrap();
-    drop(connection);
+    let of_third = format!("SELECT session FROM entries WHERE id = {}", id(3));
+    home.sql(&format!("UPDATE sessions SET wrap = {} WHERE id = ({of_third})", blob(&wrap)));
     let done = renew(&custodian(&home), Depth::Merge);
     assert_eq!((done.seeds, done.sessions, done.locked), (3, 3, 1));
     let mut left = done.left;
     left.sort();
     assert_eq!(left, ids[1..3]);
     // Nothing was lost: put right, they are sealed anew as well.
-    let connection = Connection::open(home.path("escrow.db")).unwrap();
-    connection.execute("UPDATE entries SET upn = '0001@example.com' WHERE id = ?1", [ids[1].as_bytes()]).unwrap();
-    drop(connection);
+    home.sql(&format!("UPDATE entries SET upn = '0001@example.com' WHERE id = {}", id(1)));
     assert_eq!(renew(&custodian(&home), Depth::Merge).seeds, 4);
     assert_eq!(reveal(&home.open(), home.officer(), ids[1]).unwrap(), [1; 20]);
 }
@@ -342,9 +331,8 @@ fn entries_that_are_not_what_was_signed_are_left_and_named() {
 fn work_and_die(folder: &Path, job: &str, die_at: usize) -> ! {
     let die = || rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
     let station = StationKey::load_or_create(&folder.join("keys/station.key")).unwrap();
-    let url = StoreUrl::sqlite(folder.join("escrow.db"));
     let clock = Arc::new(FixedClock(NOW));
-    let escrow = Escrow::open(&url, station, &Pins::new(folder.join("pins")), who(), clock).unwrap();
+    let escrow = Escrow::open(&told_store(), station, &Pins::new(folder.join("pins")), who(), clock).unwrap();
     let officer = Officer::load(&folder.join("officer.key"), None).unwrap();
     let custodian = escrow.custodian(officer).unwrap();
     let mut steps = 0;
@@ -395,9 +383,7 @@ fn a_kill_at_any_step_loses_nothing() {
         }
         let mut ended = false;
         for die_at in 0..12 {
-            let child = Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "a_kill_at_any_step_loses_nothing", "--nocapture"])
-                .env("ESCROW_TEST_HOME", home.folder.path())
+            let child = child_of_this_test(&home)
                 .env("ESCROW_TEST_JOB", job)
                 .env("ESCROW_TEST_DIE_AT", die_at.to_string())
                 .stdout(Stdio::null())

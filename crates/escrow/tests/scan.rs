@@ -6,7 +6,6 @@ mod support;
 use std::num::NonZeroUsize;
 
 use oathburn_escrow::*;
-use rusqlite::Connection;
 
 use self::support::*;
 
@@ -55,17 +54,12 @@ fn seals_that_were_changed_or_moved_are_named_and_not_looked_at() {
     let escrow = home.open();
     let ids: Vec<_> = (1..=4).map(|number| reserve(&escrow, &number.to_string(), &[number; 20])).collect();
     drop(escrow);
-    let store = Connection::open(home.path("escrow.db")).unwrap();
-    let id = |index: usize| ids[index].as_bytes().to_vec();
-    store.execute("UPDATE entries SET ciphertext = zeroblob(length(ciphertext)) WHERE id = ?1", [id(0)]).unwrap();
+    let id = |index: usize| blob(ids[index].as_bytes());
+    let len = home.blobs("SELECT ciphertext FROM entries")[0].len();
+    home.sql(&format!("UPDATE entries SET ciphertext = {} WHERE id = {}", blob(&vec![0; len]), id(0)));
     // The second token's seal in the third one's row.
-    store
-        .execute(
-            "UPDATE entries SET (nonce, ciphertext) = (SELECT nonce, ciphertext FROM entries WHERE id = ?1) WHERE id = ?2",
-            [id(1), id(2)],
-        )
-        .unwrap();
-    drop(store);
+    let seal = format!("SELECT nonce, ciphertext FROM entries WHERE id = {}", id(1));
+    home.sql(&format!("UPDATE entries SET (nonce, ciphertext) = ({seal}) WHERE id = {}", id(2)));
     let escrow = home.open();
     let opener = escrow.opener(home.officer()).unwrap();
     let scan = opener.scan(&disclosure(), TWO, |seed, _| Some(seed.expose()[0])).unwrap();
@@ -78,9 +72,7 @@ fn seals_that_were_changed_or_moved_are_named_and_not_looked_at() {
 fn a_session_that_nobody_signed_opens_nothing() {
     let home = Home::new();
     let entry = reserve(&home.open(), "1", &[1; 20]);
-    let store = Connection::open(home.path("escrow.db")).unwrap();
-    store.execute("UPDATE sessions SET wrap = zeroblob(200)", []).unwrap();
-    drop(store);
+    home.sql(&format!("UPDATE sessions SET wrap = {}", blob(&[0; 200])));
     let escrow = home.open();
     let opener = escrow.opener(home.officer()).unwrap();
     let scan = opener.scan(&disclosure(), TWO, |_, _| Some(())).unwrap();

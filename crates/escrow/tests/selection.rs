@@ -4,7 +4,6 @@
 mod support;
 
 use oathburn_escrow::*;
-use rusqlite::Connection;
 
 use self::support::*;
 
@@ -91,9 +90,7 @@ fn an_entry_that_goes_out_of_use_meanwhile_ends_the_export() {
 fn a_row_that_was_changed_is_not_handed_out() {
     let home = Home::new();
     let ids = import(&home.open(), 3);
-    let store = Connection::open(home.path("escrow.db")).unwrap();
-    store.execute("UPDATE entries SET upn = 'eve@example.com' WHERE id = ?1", [ids[2].as_bytes().to_vec()]).unwrap();
-    drop(store);
+    home.sql(&format!("UPDATE entries SET upn = 'eve@example.com' WHERE id = {}", blob(ids[2].as_bytes())));
     let escrow = home.open();
     let opener = escrow.opener(home.officer()).unwrap();
     let found = opener.select(&Filter::default(), |_| true, |_, _| true);

@@ -96,17 +96,25 @@ fn store(context: &Context, station: Option<StationKey>) -> Vec<Finding> {
             return vec![Finding::problem(failure.code, failure.message, failure.remedy.unwrap_or_default())];
         }
     };
-    let Some(path) = url.path() else { return Vec::new() };
-    if !path.exists() {
+    let missing = || {
         let error = EscrowError::StoreMissing { store: url.to_string() };
-        return vec![Finding::problem(error.code(), format!("there is no escrow at {url}"), "oathburn escrow init")];
-    }
-    let mut findings: Vec<_> = ["", "-wal", "-shm"].iter().flat_map(|suffix| rights(&beside(path, suffix))).collect();
+        vec![Finding::problem(error.code(), format!("there is no escrow at {url}"), "oathburn escrow init")]
+    };
+    let mut findings = match (url.path(), url.server()) {
+        (Some(path), _) if !path.exists() => return missing(),
+        (Some(path), _) => ["", "-wal", "-shm"].iter().flat_map(|suffix| rights(&beside(path, suffix))).collect(),
+        (None, Some(server)) if server.is_in_the_clear() => {
+            let message = format!("whoever listens on the way to {url} reads and changes what is said to the server");
+            vec![Finding::warning("store-cleartext", message, "leave sslmode=disable out of the address")]
+        }
+        (None, _) => Vec::new(),
+    };
     match Escrow::format_of(&url) {
+        Err(EscrowError::StoreMissing { .. }) => return missing(),
         Ok((found, known)) if found < known => {
             let message =
                 format!("the store has format {found}; the next command that opens it brings it to format {known}");
-            let remedy = format!("nothing, unless an older oathburn is to read it: then copy {} first", path.display());
+            let remedy = "nothing, unless an older oathburn is to read it: then copy the store first";
             findings.push(Finding::warning("store-format-old", message, remedy));
             return findings;
         }

@@ -1,7 +1,7 @@
 //! `oathburn escrow copy`
 
 use clap::Args;
-use oathburn_escrow::{Copying, Escrow, EscrowError, StoreUrl};
+use oathburn_escrow::{Copying, Escrow};
 use serde_json::{Map, json};
 
 use crate::commands::Result;
@@ -25,8 +25,7 @@ pub(crate) struct Copy {
 
 impl Copy {
     pub(crate) fn run(self, context: &Context) -> Result {
-        let address = |text: &str| -> std::result::Result<StoreUrl, EscrowError> { text.parse() };
-        let (from, to) = (address(&self.from)?, address(&self.to)?);
+        let (from, to) = (context.address(&self.from)?, context.address(&self.to)?);
         context.make_folder()?;
         let (written, compared) = (context.talk.counter("rows copied"), context.talk.counter("rows compared"));
         let report = Escrow::copy(&from, &to, &context.pins(), &mut |step| match step {

@@ -53,13 +53,13 @@ impl Restore {
             "entries": entries,
             "events": events,
             "opened": report.check.opened,
-            "replaced": report.replaced.as_ref().map(|path| path.display().to_string()),
+            "replaced": report.replaced,
         });
         json["lost"] = loss_to_json(&report.loss);
         let mut text = format!("escrow {} restored to {store}: {entries} entries, {events} events\n", report.escrow);
-        if let Some(path) = &report.replaced {
+        if let Some(place) = &report.replaced {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "the store that lay there is now {}", path.display());
+            let _ = writeln!(text, "the store that lay there is now {place}");
         }
         text.push_str(&loss_to_text(&report.loss));
         if !report.loss.is_none() {

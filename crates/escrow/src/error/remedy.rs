@@ -21,7 +21,15 @@ impl Remedy for EscrowError {
             Self::AgentGone { .. } => "agent-gone",
             Self::UrlUnknown { .. } => "store-url-unknown",
             Self::UrlPassword => "store-url-password",
-            Self::EngineMissing { .. } => "store-engine-missing",
+            Self::UrlRefused { .. } => "store-url-refused",
+            Self::PasswordFile { .. } => "store-password-file",
+            Self::StoreUnavailable { .. } => "store-unavailable",
+            Self::StoreUncertain { .. } => "store-uncertain",
+            Self::StoreLogin { .. } => "store-login",
+            Self::StoreTls { .. } => "store-tls",
+            Self::StoreRights { .. } => "store-rights",
+            Self::DatabaseMissing { .. } => "store-database-missing",
+            Self::StoreUnsuitable { .. } => "store-unsuitable",
             Self::StoreExists { .. } => "store-exists",
             Self::StoreMissing { .. } => "store-missing",
             Self::StoreBusy { .. } => "store-busy",
@@ -110,16 +118,42 @@ impl Remedy for EscrowError {
             Self::AgentIo { .. } => "check that your runtime folder ($XDG_RUNTIME_DIR) exists and is yours",
             Self::AgentFolder { .. } => "make it yours and of mode 0700",
             Self::AgentGone { .. } => "run `oathburn unlock` again",
-            Self::UrlUnknown { .. } => "give sqlite:PATH",
-            Self::UrlPassword => "leave the password out of the address",
-            Self::EngineMissing { .. } => "use sqlite:PATH",
+            Self::UrlUnknown { .. } => "give sqlite:PATH or postgres://USER@HOST/DATABASE",
+            Self::UrlPassword => {
+                "leave the password out of the address, and put it into ~/.pgpass or a file named with password_file="
+            }
+            Self::UrlRefused { .. } => "give postgres://USER@HOST[:PORT]/DATABASE, and what it needs after a ?",
+            Self::PasswordFile { .. } => {
+                "make it a file of yours alone (chmod 600) with HOST:PORT:DATABASE:USER:PASSWORD"
+            }
+            Self::StoreUnavailable { .. } => {
+                "check that the server runs and that the network reaches it, then run again; nothing was written"
+            }
+            Self::StoreUncertain { .. } => {
+                "when the server is there again, look with `oathburn escrow list` what was written before you go on"
+            }
+            Self::StoreLogin { .. } => {
+                "check the user in the address, and its password in ~/.pgpass, PGPASSFILE or the file password_file names"
+            }
+            Self::StoreTls { .. } => {
+                "name the certificate that signed the server's with sslrootcert=FILE, and the server as its certificate does"
+            }
+            Self::StoreRights { .. } => {
+                "ask who keeps the database for the rights in docs/postgresql.md; only its owner makes and upgrades the tables"
+            }
+            Self::DatabaseMissing { .. } => {
+                "have it made on the server: createdb --encoding UTF8 --template template0 NAME"
+            }
+            Self::StoreUnsuitable { .. } => "use PostgreSQL 13 or newer, and a database of the encoding UTF8",
             Self::StoreExists { .. } => "give another path, or use the escrow that is there",
             Self::StoreMissing { .. } => "check --store, or make a new escrow with `oathburn escrow init`",
             Self::StoreBusy { .. } => "wait for the other program to finish and run again; nothing was written",
-            Self::NotDatabase { .. } | Self::NotEscrow { .. } => "check --store: the path names another file",
+            Self::NotDatabase { .. } | Self::NotEscrow { .. } => "check --store: it names something else",
             Self::StoreNewer { .. } => "use the newer version of oathburn",
-            Self::StoreReadOnly { .. } => "make the file and its folder writable, or mount the disk for writing",
-            Self::StoreFull { .. } => "free some room on the disk and run again; nothing was written",
+            Self::StoreReadOnly { .. } => {
+                "make the file and its folder writable, or mount the disk for writing; of a database name the server that is written to"
+            }
+            Self::StoreFull { .. } => "free some room on the store's disk and run again; nothing was written",
             Self::StoreDenied { .. } => "run as the user to whom the store belongs",
             Self::StoreCorrupt { .. } | Self::Damaged { .. } => {
                 "stop using the store, keep a copy of it, and restore the last backup"

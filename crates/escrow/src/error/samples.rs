@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::{BatchId, EntryId, EntryState, EscrowError, EscrowId, Role};
 
 oathburn_oath::variants! {
-    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword EngineMissing StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder StoreOlder CheckpointUnreadable CheckpointForged BackupIo BackupExists BackupUnreadable BackupForOthers BackupUnsound CopyUnsound CopyDiffers CopyOvertaken PinUnreadable PinIo MessageKeyNeeded MessageNotOpened StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous AccessKey DeskEntry RecordChanged RecordBroken RecordsKeyless BatchUnknown BatchAmbiguous BatchEnded LineTaken SeedTaken TokenTaken WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady SshKeyUnsupported AgentIo AgentFolder AgentGone
+    EscrowError: KeyFileMissing KeyFileExists KeyFileExposed NotKeyFile KeyFileLocked WrongPassphrase PassphraseWork KeyFileIo UrlUnknown UrlPassword UrlRefused PasswordFile StoreUnavailable StoreUncertain StoreLogin StoreTls StoreRights DatabaseMissing StoreUnsuitable StoreExists StoreMissing StoreBusy NotDatabase NotEscrow StoreNewer StoreReadOnly StoreFull StoreDenied StoreCorrupt StoreIo Damaged OtherEscrow RosterForged RosterOlder StoreOlder CheckpointUnreadable CheckpointForged BackupIo BackupExists BackupUnreadable BackupForOthers BackupUnsound CopyUnsound CopyDiffers CopyOvertaken PinUnreadable PinIo MessageKeyNeeded MessageNotOpened StationNotApproved OfficerUnknown LineRefused LabelRefused MemberUnknown MemberAmbiguous MemberMixed LastOfficer OwnRemoval RosterChanged NotWrapped SealBroken SealDiffers EntryUnknown EntryAmbiguous AccessKey DeskEntry RecordChanged RecordBroken RecordsKeyless BatchUnknown BatchAmbiguous BatchEnded LineTaken SeedTaken TokenTaken WrongState NotOnToken FactRefused TagRefused Random RosterUnsteady SshKeyUnsupported AgentIo AgentFolder AgentGone
 }
 
 impl EscrowError {
@@ -14,6 +14,7 @@ impl EscrowError {
     #[doc(hidden)]
     pub fn samples() -> Vec<Self> {
         let (path, store) = (PathBuf::from("/home/alice/officer.key"), "/srv/escrow.db".to_owned());
+        let server = || "postgres://burner@db/escrow".to_owned();
         let backup = || PathBuf::from("/mnt/escrow.age");
         let serial = || oathburn_oath::SerialNumber::new("8659622000001").expect("a literal of digits");
         let source = || io::Error::from(io::ErrorKind::PermissionDenied);
@@ -36,7 +37,15 @@ impl EscrowError {
             Self::AgentGone { reason: "unexpected end of file".into() },
             Self::UrlUnknown { url: "escrow.db".into() },
             Self::UrlPassword,
-            Self::EngineMissing { engine: "PostgreSQL" },
+            Self::UrlRefused { problem: "it names no user".into() },
+            Self::PasswordFile { path: PathBuf::from("/home/alice/.pgpass"), problem: "others can read it".into() },
+            Self::StoreUnavailable { store: server(), detail: "db:5432: connection refused".into() },
+            Self::StoreUncertain { store: server() },
+            Self::StoreLogin { store: server(), detail: "password authentication failed for user \"burner\"".into() },
+            Self::StoreTls { store: server(), detail: "db:5432: invalid peer certificate: UnknownIssuer".into() },
+            Self::StoreRights { store: server(), detail: "permission denied for table events".into() },
+            Self::DatabaseMissing { store: server() },
+            Self::StoreUnsuitable { store: server(), problem: "its encoding is LATIN1".into() },
             Self::StoreExists { store: store.clone() },
             Self::StoreMissing { store: store.clone() },
             Self::StoreBusy { store: store.clone() },

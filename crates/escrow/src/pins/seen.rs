@@ -192,7 +192,7 @@ impl Pins {
             return Ok(());
         }
         let _lock = self.lock()?;
-        let path = self.beside_pin(&places(url).real, "tokens");
+        let path = self.beside_pin(places(url).real(), "tokens");
         let mut lines = String::new();
         for token in tokens {
             lines.push_str(&serde_json::to_string(token).expect("texts and numbers are JSON"));
@@ -219,7 +219,7 @@ impl Pins {
     /// The tokens that were sealed from here after the ends of chains that a store has. Lines that a torn write left
     /// are passed over.
     pub(crate) fn tokens_after(&self, url: &StoreUrl, heads: &Heads) -> Result<Vec<SealedToken>, EscrowError> {
-        let path = self.beside_pin(&places(url).real, "tokens");
+        let path = self.beside_pin(places(url).real(), "tokens");
         let file = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(failed("read", &path))?,

@@ -9,7 +9,9 @@ use std::sync::Mutex;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
-use super::{Beside, Fault, SqliteStore, migrate, recognise};
+use super::{APPLICATION_ID, Beside, Fault, SqliteStore, migrate, recognise, write};
+use crate::store::View;
+use crate::walk::Walk;
 use crate::{EscrowError, keyfile};
 
 /// Where a SQLite file says how it is written and read: 1 for a rollback journal, 2 for a write-ahead log.
@@ -27,6 +29,15 @@ pub(super) fn image(
     if !matches!(copied.map_err(|error| fault.of(error))?, StepResult::Done) {
         return Err(EscrowError::StoreBusy { store: fault.store() });
     }
+    hand_out(&mut copy, fault, take)
+}
+
+/// Hands out the bytes of a store in memory.
+fn hand_out(
+    copy: &mut Connection,
+    fault: &Fault,
+    take: &mut dyn FnMut(&[u8]) -> Result<(), EscrowError>,
+) -> Result<(), EscrowError> {
     let bytes = copy.serialize(MAIN_DB).map_err(|error| fault.of(error))?;
     let (head, rest) = bytes.split_at_checked(100).ok_or(EscrowError::NotDatabase { store: fault.store() })?;
     // There is no log beside an image.
@@ -37,6 +48,47 @@ pub(super) fn image(
 }
 
 impl SqliteStore {
+    /// Hands out the bytes of a store in which the same lies as in another one, as a view shows that. `name` is what
+    /// errors call it. Rows that refer to none are kept as they are.
+    pub(crate) fn image_of(
+        view: &dyn View,
+        name: &str,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), EscrowError>,
+    ) -> Result<(), EscrowError> {
+        let fault = Fault::at(Path::new(name));
+        let open = || {
+            let connection = Connection::open_in_memory()?;
+            connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+            connection.execute_batch("PRAGMA foreign_keys = OFF;")?;
+            Ok(connection)
+        };
+        let mut connection = open().map_err(|error| fault.of(error))?;
+        migrate(&mut connection, &fault)?;
+        let transaction = connection.transaction().map_err(|error| fault.of(error))?;
+        let mut walk = Walk::new(view)?;
+        while let Some(page) = walk.next()? {
+            write::write(&transaction, &page.rows).map_err(|error| fault.of(error))?;
+        }
+        transaction.commit().map_err(|error| fault.of(error))?;
+        hand_out(&mut connection, &fault, take)
+    }
+
+    /// A store in memory that may be written to, of the newest format.
+    pub(crate) fn received(bytes: &[u8], name: &Path) -> Result<Self, EscrowError> {
+        let fault = Fault::at(name);
+        let open = || {
+            let mut connection = Connection::open_in_memory()?;
+            connection.deserialize_read_exact(MAIN_DB, bytes, bytes.len(), false)?;
+            connection
+                .execute_batch("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")?;
+            Ok(connection)
+        };
+        let mut connection = open().map_err(|error| fault.of(error))?;
+        recognise(&connection, &fault)?;
+        migrate(&mut connection, &fault)?;
+        Ok(Self { connection: Mutex::new(connection), fault })
+    }
+
     /// A store in memory, for reading only. `name` is what errors call it.
     pub(crate) fn in_memory(bytes: &[u8], name: &Path) -> Result<Self, EscrowError> {
         let fault = Fault::at(name);

@@ -14,6 +14,19 @@ fn header() -> Commit {
     Commit { header: Some(HeaderRow { id: vec![7; 16], created_at: 1 }), ..Commit::default() }
 }
 
+impl SqliteStore {
+    fn create(
+        path: &Path,
+        first: impl FnOnce(&dyn View) -> Result<Commit, EscrowError>,
+        publish: impl FnOnce() -> Result<(), EscrowError>,
+    ) -> Result<(), EscrowError> {
+        let mut first = Some(first);
+        let mut fill =
+            |filling: &dyn Filling| first.take().map_or(Ok(()), |first| filling.write(&first(filling.view())?));
+        Self::make(path, |store| store.fill(&mut fill), publish)
+    }
+}
+
 fn fresh() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("escrow.db");

@@ -2,17 +2,52 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "each test uses its own part, and may fail")]
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use oathburn_emulator::{PrivatePostgres, SUPERUSER};
 use oathburn_escrow::*;
 use oathburn_oath::{FamilyId, FixedClock, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, TotpParams, UnixTime};
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 pub(crate) const NOW: UnixTime = UnixTime::new(1_800_000_000);
 
+/// Whether the store is a database of a server: the binary `postgres` tells the story of the others once more on one.
+pub(crate) const ON_SERVER: bool =
+    matches!(module_path!().as_bytes(), [b'p', b'o', b's', b't', b'g', b'r', b'e', b's', ..]);
+
 pub(crate) struct Home {
     pub(crate) folder: TempDir,
     pub(crate) officer: Officer,
+    pub(crate) database: Option<Database>,
+}
+
+/// A database on the server that all tests of a process share.
+pub(crate) struct Database(pub(crate) String);
+
+impl Database {
+    pub(crate) fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        // Each module of tests has its own copy of this one.
+        let name = format!("{}_{}", module_path!().replace("::", "_"), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let server = PrivatePostgres::shared().unwrap();
+        server.database(&name, SUPERUSER).unwrap();
+        Self(name)
+    }
+
+    pub(crate) fn url(&self) -> StoreUrl {
+        let server = PrivatePostgres::shared().unwrap();
+        let (folder, port) = (server.socket_folder().display(), server.port());
+        format!("postgres://{SUPERUSER}@/{}?host={folder}&port={port}", self.0).parse().unwrap()
+    }
+
+    /// What statements print, in the tables of the store and whatever refers to what.
+    pub(crate) fn sql(&self, statements: &str) -> String {
+        let hostile = "SET session_replication_role = replica; SET search_path = oathburn;";
+        PrivatePostgres::shared().unwrap().sql(&self.0, &format!("{hostile} {statements}")).unwrap()
+    }
 }
 
 pub(crate) fn who() -> Writer {
@@ -21,7 +56,8 @@ pub(crate) fn who() -> Writer {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        let home = Self { folder: tempfile::tempdir().unwrap(), officer: Officer::generate().unwrap() };
+        let database = ON_SERVER.then(Database::new);
+        let home = Self { folder: tempfile::tempdir().unwrap(), officer: Officer::generate().unwrap(), database };
         Escrow::init(&home.url(), &home.officer, &home.station(), &home.pins(), &who(), &FixedClock(NOW)).unwrap();
         home
     }
@@ -31,7 +67,52 @@ impl Home {
     }
 
     pub(crate) fn url(&self) -> StoreUrl {
-        StoreUrl::sqlite(self.path("escrow.db"))
+        self.database.as_ref().map_or_else(|| StoreUrl::sqlite(self.path("escrow.db")), Database::url)
+    }
+
+    /// Another place for a store, of the same kind.
+    pub(crate) fn another(&self, name: &str) -> StoreUrl {
+        if ON_SERVER { Database::new().url() } else { StoreUrl::sqlite(self.path(name)) }
+    }
+
+    /// Writes to the database behind the escrow's back.
+    pub(crate) fn sql(&self, statements: &str) {
+        match &self.database {
+            Some(database) => drop(database.sql(statements)),
+            None => Connection::open(self.path("escrow.db")).unwrap().execute_batch(statements).unwrap(),
+        }
+    }
+
+    /// Changes rows of the store, which need not be as its tables want them; says how many.
+    pub(crate) fn change(&self, statement: &str) -> usize {
+        let Some(database) = &self.database else {
+            let connection = Connection::open(self.path("escrow.db")).unwrap();
+            connection.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
+            return connection.execute(statement, []).unwrap();
+        };
+        let count = format!("WITH changed AS ({statement} RETURNING 1) SELECT count(*) FROM changed");
+        database.sql(&count).trim().parse().unwrap()
+    }
+
+    /// The numbers in a column.
+    pub(crate) fn numbers(&self, select: &str) -> Vec<i64> {
+        let Some(database) = &self.database else {
+            let connection = Connection::open(self.path("escrow.db")).unwrap();
+            let mut all = connection.prepare(select).unwrap();
+            return all.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        };
+        database.sql(select).lines().map(|line| line.parse().unwrap()).collect()
+    }
+
+    /// The bytes in a column.
+    pub(crate) fn blobs(&self, select: &str) -> Vec<Vec<u8>> {
+        let Some(database) = &self.database else {
+            let connection = Connection::open(self.path("escrow.db")).unwrap();
+            let mut all = connection.prepare(select).unwrap();
+            return all.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        };
+        let hex = |line: &str| data_encoding::HEXLOWER.decode(line.trim_start_matches("\\x").as_bytes()).unwrap();
+        database.sql(select).lines().map(hex).collect()
     }
 
     pub(crate) fn pins(&self) -> Pins {
@@ -71,6 +152,26 @@ impl Home {
         }
         Officer::load(&path, None).unwrap()
     }
+}
+
+/// This test once more, in a process that is told where the store and the rest of the home lie.
+pub(crate) fn child_of_this_test(home: &Home) -> Command {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    // The harness gives each test a thread of its name.
+    child.args(["--exact", std::thread::current().name().unwrap(), "--nocapture"]);
+    child.env("ESCROW_TEST_HOME", home.folder.path()).env("ESCROW_TEST_STORE", home.url().to_string());
+    child
+}
+
+/// The store that such a process is told.
+pub(crate) fn told_store() -> StoreUrl {
+    std::env::var("ESCROW_TEST_STORE").unwrap().parse().unwrap()
+}
+
+/// Bytes as SQL has them.
+pub(crate) fn blob(bytes: &[u8]) -> String {
+    let hex = data_encoding::HEXLOWER.encode(bytes);
+    if ON_SERVER { format!("'\\x{hex}'::bytea") } else { format!("x'{hex}'") }
 }
 
 pub(crate) fn identity(serial: &str) -> TokenIdentity {

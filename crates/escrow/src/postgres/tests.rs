@@ -1,0 +1,35 @@
+//! The tables, on a server of our own.
+
+use oathburn_emulator::{PrivatePostgres, SUPERUSER};
+
+use super::*;
+use crate::StoreUrl;
+
+fn database(name: &str) -> PostgresUrl {
+    let server = PrivatePostgres::shared().unwrap();
+    server.database(name, SUPERUSER).unwrap();
+    let (folder, port) = (server.socket_folder().display(), server.port());
+    let url = format!("postgres://{SUPERUSER}@/{name}?host={folder}&port={port}").parse().unwrap();
+    match url {
+        StoreUrl::Postgres(url) => url,
+        StoreUrl::Sqlite(_) => unreachable!("the address begins with postgres"),
+    }
+}
+
+/// What `escrow check` compares with. After a new migration: `OATHBURN_UPDATE=1 cargo test -p oathburn-escrow tables_are`.
+#[test]
+fn tables_are_as_the_list_says() {
+    assert_eq!(usize::try_from(format::FORMAT), Ok(format::MIGRATIONS.len()));
+    let url = database("structure");
+    PostgresStore::make(&url, None, |_| Ok(()), || Ok(())).unwrap();
+    let store = PostgresStore::open(&url).unwrap();
+    let slot = store.slot();
+    let session = slot.session.as_ref().unwrap();
+    let found = structure::catalog(session).unwrap();
+    let text = format!("{}\n", found.join("\n"));
+    if std::env::var_os("OATHBURN_UPDATE").is_some() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/postgres/structure.txt"), &text).unwrap();
+    }
+    assert_eq!(text, structure::EXPECTED, "OATHBURN_UPDATE=1 writes it anew");
+    assert_eq!(structure::problems(session).unwrap(), Vec::<String>::new());
+}
