@@ -371,7 +371,7 @@ impl Shared<'_> {
             let _ = self.run.station.escrow.supersede(entry, Some("nothing was written to the token"));
         }
         let mut counts = 1;
-        if written || !is_wire(&error) {
+        if written || !(is_wire(&error) || is_away(&error)) {
             let mut attempts = lock(&self.attempts);
             let failed = attempts.entry(serial.clone()).or_default();
             *failed += 1;
@@ -421,6 +421,14 @@ fn is_wire(error: &StationError) -> bool {
     matches!(token_error(error).map(TokenError::cause), Some(TokenError::Wire { .. }))
 }
 
+/// Whether the store cannot be reached: a server that comes back is waited for.
+fn is_away(error: &StationError) -> bool {
+    let away = |error: &EscrowError| {
+        matches!(error, EscrowError::StoreUnavailable { .. } | EscrowError::StoreUncertain { .. })
+    };
+    matches!(error, StationError::Escrow(error) if away(error))
+}
+
 /// Whether nothing can be burned any more.
 fn is_fatal(error: &StationError) -> bool {
     matches!(verdict(error), Verdict::Stop)
@@ -431,6 +439,8 @@ fn verdict(error: &StationError) -> Verdict {
         StationError::Token(source) | StationError::Burn { source, .. } => token_verdict(source.cause()),
         // Another process was faster, or holds the store: nothing was written.
         StationError::Escrow(EscrowError::LineTaken { .. } | EscrowError::StoreBusy { .. }) => Verdict::Again,
+        // Nothing was written to the token. What the store has of it is there when the token comes again.
+        error if is_away(error) => Verdict::Again,
         StationError::DuplicateSeed { .. } => Verdict::LineFails,
         StationError::NotMarkedUnknown { .. }
         | StationError::NotMarkedProgrammed { .. }
