@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use oathburn_desk::DeskError;
 use oathburn_desk::client::ClientError;
 use oathburn_desk::protocol::Refusal;
+use oathburn_desk::remote::RemoteError;
 use oathburn_desk::stations::{RegisterError, StationsFault};
 use oathburn_escrow::EscrowError;
 use oathburn_formats::{FormatError, UsersFault};
@@ -157,6 +158,18 @@ impl From<RegisterError> for Failure {
     }
 }
 
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Self {
+        let exit = match error {
+            RemoteError::Escrow(error) => return error.into(),
+            RemoteError::Desk(ref trouble) if !trouble.passes => Exit::NotPermitted,
+            RemoteError::Desk(_) | RemoteError::Answer { .. } => Exit::Escrow,
+            RemoteError::File { .. } | RemoteError::Damaged { .. } | RemoteError::Taken { .. } => Exit::Input,
+        };
+        Self::of(&error, exit)
+    }
+}
+
 impl From<ReaderError> for Failure {
     fn from(error: ReaderError) -> Self {
         let exit = match error {
@@ -247,7 +260,7 @@ impl From<StationError> for Failure {
             | StationError::LineBusy { .. }
             | StationError::LineEnded { .. }
             | StationError::SetAside { .. } => Exit::Refused,
-            StationError::Live { .. } => Exit::NotPermitted,
+            StationError::Live { .. } | StationError::InUseElsewhere { .. } => Exit::NotPermitted,
         };
         let failure = Self::of(&error, exit);
         match error {

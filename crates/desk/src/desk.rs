@@ -7,6 +7,7 @@ use oathburn_escrow::{Deed, Escrow, Fact, Facts, Opener, Records};
 use oathburn_oath::{Clock, UnixTime};
 
 use crate::stations::Register;
+use crate::work::LeaseTerms;
 use crate::{DeskError, Limits};
 
 /// How a desk is set up. Desks that share an escrow should be set up alike.
@@ -18,11 +19,18 @@ pub struct Settings {
     pub proxies: Vec<IpAddr>,
     /// What one who asks may cost.
     pub limits: Limits,
+    /// For how long stations get lines.
+    pub leases: LeaseTerms,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { organisation: "oathburn".into(), proxies: Vec::new(), limits: Limits::default() }
+        Self {
+            organisation: "oathburn".into(),
+            proxies: Vec::new(),
+            limits: Limits::default(),
+            leases: LeaseTerms::default(),
+        }
     }
 }
 

@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use axum::http::StatusCode;
-use oathburn_escrow::EscrowError;
+use oathburn_escrow::{BatchId, EscrowError};
 use oathburn_oath::Remedy;
+use oathburn_station::StationError;
 
 use crate::Role;
 use crate::stations::RegisterError;
@@ -23,6 +24,26 @@ pub enum DeskError {
     /// What cannot be done with stations.
     #[error(transparent)]
     Register(#[from] RegisterError),
+    /// No line of the order could be burned.
+    #[error(transparent)]
+    Order(Box<StationError>),
+    /// A batch whose seeds are not made at the desk.
+    #[error("batch {batch} was not given at the desk: stations have no part in it")]
+    NotAnOrder {
+        /// The batch.
+        batch: BatchId,
+    },
+    /// A process beside the desk has the line.
+    #[error("line {line} of order {batch} is being burned at the desk's own machine")]
+    OrderLineBusy {
+        /// The order.
+        batch: BatchId,
+        /// The line.
+        line: u32,
+    },
+    /// Somebody was faster.
+    #[error("this was settled already, or cannot be settled so")]
+    Settled,
     /// A record that another version has written.
     #[error("a record of the desk ({kind}) cannot be read")]
     RecordUnreadable {
@@ -160,6 +181,8 @@ impl DeskError {
             | Self::PasswordWrong => StatusCode::FORBIDDEN,
             Self::Escrow(error) | Self::Register(RegisterError::Escrow(error)) => escrow_status(error),
             Self::Register(error) => register_status(error),
+            Self::Order(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::NotAnOrder { .. } | Self::OrderLineBusy { .. } | Self::Settled => StatusCode::CONFLICT,
             Self::RecordUnreadable { .. }
             | Self::Listen { .. }
             | Self::Plain { .. }
@@ -204,6 +227,10 @@ impl Remedy for DeskError {
         match self {
             Self::Escrow(error) => error.code(),
             Self::Register(error) => error.code(),
+            Self::Order(error) => error.code(),
+            Self::NotAnOrder { .. } => "order-foreign",
+            Self::OrderLineBusy { .. } => "order-line-busy",
+            Self::Settled => "conflict-settled",
             Self::RecordUnreadable { .. } => "desk-record",
             Self::Listen { .. } => "desk-listen",
             Self::Plain { .. } => "desk-plain",
@@ -238,6 +265,12 @@ impl Remedy for DeskError {
         let text = match self {
             Self::Escrow(error) => return error.remedy(),
             Self::Register(error) => return error.remedy(),
+            Self::Order(error) => return error.remedy(),
+            Self::NotAnOrder { .. } => {
+                "go on with it by `oathburn batch resume`, or give the list as an order at the desk"
+            }
+            Self::OrderLineBusy { .. } => "wait until that burn is over",
+            Self::Settled => "load the page again",
             Self::RecordUnreadable { .. } => "run the newest oathburn at all desks of this escrow",
             Self::Listen { .. } => "name a free port and an address of this machine",
             Self::Plain { .. } => {

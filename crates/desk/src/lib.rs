@@ -53,7 +53,9 @@ mod throttle;
 mod tls;
 
 pub mod protocol;
+pub mod remote;
 pub mod stations;
+pub mod work;
 
 pub use app::{App, router};
 pub use desk::{Desk, Settings};

@@ -111,13 +111,32 @@ impl Escrow {
         origin: Origin,
         facts: Facts,
     ) -> Result<EntryId, EscrowError> {
-        let reservation = Reservation { record, origin, batch: Some(lease.batch) };
-        let ids = self.sealing_rows(
-            std::slice::from_ref(&reservation),
-            &EventDraft::new(EventKind::Reserved, facts),
-            Condition::Leased(&(lease.holder.clone(), lease.line.number)),
-            &mut |_, _, _| {},
-        )?;
+        let held = (lease.holder.clone(), lease.line.number);
+        self.reserve_for((Some(lease.batch), record, origin), facts, Condition::Leased(&held))
+    }
+
+    /// Seals the seed of a token that was burned already, far away: for its line, or for none. To refuse it would be to lose
+    /// it, so it is sealed even if another token has the same seed.
+    pub fn reserve_burned(
+        &self,
+        lease: Option<&Lease>,
+        record: &TokenRecord,
+        facts: Facts,
+    ) -> Result<EntryId, EscrowError> {
+        let held = lease.map(|lease| (lease.holder.clone(), lease.line.number));
+        let condition = held.as_ref().map_or(Condition::None, Condition::Burned);
+        self.reserve_for((lease.map(|lease| lease.batch), record, Origin::Given), facts, condition)
+    }
+
+    fn reserve_for(
+        &self,
+        (batch, record, origin): (Option<BatchId>, &TokenRecord, Origin),
+        facts: Facts,
+        condition: Condition<'_>,
+    ) -> Result<EntryId, EscrowError> {
+        let reservation = Reservation { record, origin, batch };
+        let event = EventDraft::new(EventKind::Reserved, facts);
+        let ids = self.sealing_rows(std::slice::from_ref(&reservation), &event, condition, &mut |_, _, _| {})?;
         Ok(ids[0])
     }
 

@@ -369,6 +369,8 @@ pub(crate) enum Condition<'a> {
     Add { imported: bool, replace: bool, superseded: &'a RefCell<Vec<EntryId>> },
     /// The line of the batch is still leased by us.
     Leased(&'a (HolderRow, u32)),
+    /// The same, for a seed that is on a token already, whoever else has it.
+    Burned(&'a (HolderRow, u32)),
     /// The escrow has neither token nor seed: the others are left out, and here is what it has of each.
     New(&'a mut Vec<Known>),
 }
@@ -376,7 +378,7 @@ pub(crate) enum Condition<'a> {
 impl Condition<'_> {
     fn line(&self) -> Option<i64> {
         match self {
-            Self::Leased((_, number)) => Some((*number).into()),
+            Self::Leased((_, number)) | Self::Burned((_, number)) => Some((*number).into()),
             Self::None | Self::Free { .. } | Self::Add { .. } | Self::New(_) => None,
         }
     }
@@ -411,6 +413,12 @@ impl Condition<'_> {
                     let line = view.line(batch.as_bytes(), (*number).into())?;
                     let own = line.and_then(|line| line.seed).and_then(|id| EntryId::from_slice(&id));
                     is_free(view, trust, keys, one.record, own)?;
+                }
+                return Ok((rows.to_vec(), reservations.to_vec()));
+            }
+            Self::Burned((holder, number)) => {
+                for batch in reservations.iter().filter_map(|one| one.batch) {
+                    still_leased(view, batch, *number, holder, now)?;
                 }
                 return Ok((rows.to_vec(), reservations.to_vec()));
             }

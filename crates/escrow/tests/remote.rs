@@ -89,6 +89,31 @@ fn one_line_is_leased_renewed_and_taken_over() {
     assert_eq!(escrow.check(Some(&home.officer)).unwrap().findings, []);
 }
 
+/// Two stations that burned one line have two tokens with one seed: neither is refused.
+#[test]
+fn what_was_burned_far_away_is_sealed_whoever_has_the_seed() {
+    let home = Home::new();
+    let escrow = home.open();
+    let mut line = new_line("bob@example.com");
+    line.seed = Some(Seed::new(SEED.to_vec()).unwrap());
+    let batch = escrow.create_batch(&NewBatch { name: "n", options: Facts::new(), lines: &[line] }).unwrap();
+    let paris = RemoteHolder::new("paris");
+    let mut leases = escrow.lease_lines(batch, &paris, (1, true), until(1)).unwrap();
+    let lease = leases.pop().unwrap();
+    let facts = || Facts::new().with("station", "paris");
+    let first = escrow.reserve_burned(Some(&lease), &record("0001", SEED), facts()).unwrap();
+    escrow.mark_programmed(first, &Programmed::default()).unwrap();
+    let second = escrow.reserve_burned(None, &record("0002", SEED), facts().with("conflict", 1)).unwrap();
+    escrow.mark_unknown(second, facts()).unwrap();
+    let entry = |id: EntryId| escrow.entry(&id.to_string()).unwrap();
+    assert_eq!((entry(first).batch, entry(first).line), (Some(batch), Some(1)));
+    assert_eq!((entry(second).batch, entry(second).state), (None, EntryState::Unknown));
+    // A line that has ended, or is another's, is nobody's to burn.
+    let again = escrow.reserve_burned(Some(&lease), &record("0003", SEED), facts());
+    assert_eq!(again.unwrap_err().code(), "line-taken");
+    assert_eq!(escrow.check(Some(&home.officer)).unwrap().findings, []);
+}
+
 #[test]
 fn lines_that_name_a_token_go_where_it_is() {
     let home = Home::new();

@@ -101,6 +101,11 @@ impl BatchOptions {
         }
     }
 
+    /// How many bytes a seed has that is made for a line with this hash.
+    pub fn seed_len_for(&self, algorithm: Algorithm) -> usize {
+        self.seed_len.unwrap_or_else(|| usual_len(algorithm))
+    }
+
     /// The families whose tokens are burned.
     pub(crate) fn families(&self) -> impl Iterator<Item = &'static dyn TokenFamily> {
         FAMILIES.iter().copied().filter(|family| match &self.family {

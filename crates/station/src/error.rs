@@ -68,6 +68,12 @@ pub enum StationError {
         /// The entry in use.
         entry: EntryId,
     },
+    /// The token has a seed that is in use, says whoever gives out the lines.
+    #[error("{serial} has a seed that is in use elsewhere")]
+    InUseElsewhere {
+        /// The token.
+        serial: SerialNumber,
+    },
     /// The escrow knows no seed of the token, and so not its parameters either.
     #[error("the escrow has no live entry of {serial}")]
     NotEscrowed {
@@ -223,6 +229,7 @@ impl Remedy for StationError {
             Self::Foreign { .. } => "foreign-card",
             Self::OtherToken { .. } => "other-token",
             Self::Live { .. } => "token-in-use",
+            Self::InUseElsewhere { .. } => "token-in-use-elsewhere",
             Self::NotEscrowed { .. } => "not-escrowed",
             Self::Unfinished { .. } => "burn-unfinished",
             Self::DuplicateSeed { .. } => "duplicate-seed",
@@ -251,6 +258,9 @@ impl Remedy for StationError {
             Self::Seed(error) => return error.remedy(),
             Self::Foreign { .. } => "lay a programmable token on the reader, alone, and press its button",
             Self::OtherToken { .. } => "lay the right token on the reader, alone",
+            Self::InUseElsewhere { .. } => {
+                "compare the number on its back; if it is to be burned anew, have its entry retired at the desk first"
+            }
             Self::Live { .. } => {
                 "if its user is to get a new seed, burn with --replace; the old one stays in the escrow as superseded"
             }

@@ -51,7 +51,7 @@ pub use verify::Verification;
 
 use oathburn_escrow::{Escrow, EscrowError, Opener};
 use oathburn_oath::Clock;
-use oathburn_token::Models;
+pub use oathburn_token::{DisplayTimeout, Models, TokenInfo};
 
 /// A machine that burns: an escrow, perhaps an officer's key to it, the products it knows, and a clock.
 #[derive(Clone, Copy)]

@@ -3,13 +3,14 @@
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use oathburn_escrow::EscrowError;
+use oathburn_escrow::{BatchId, EscrowError};
+use oathburn_station::StationError;
 
 use crate::stations::RegisterError;
 use crate::{DeskError, Role};
 
 oathburn_oath::variants! {
-    DeskError: Escrow Register RecordUnreadable Listen Plain CertificateFile CertificateRefused HostName Broken PageUnknown Method TooLarge TooSlow Malformed SignInNeeded RoleNeeded Throttled SignInWrong EnrolmentWrong CodeWrong PasswordWrong PasswordRefused PasswordsDiffer NameRefused NameTaken RolesMissing LastAdmin AdminThere FormForeign
+    DeskError: Escrow Register Order NotAnOrder OrderLineBusy Settled RecordUnreadable Listen Plain CertificateFile CertificateRefused HostName Broken PageUnknown Method TooLarge TooSlow Malformed SignInNeeded RoleNeeded Throttled SignInWrong EnrolmentWrong CodeWrong PasswordWrong PasswordRefused PasswordsDiffer NameRefused NameTaken RolesMissing LastAdmin AdminThere FormForeign
 }
 
 impl DeskError {
@@ -17,10 +18,15 @@ impl DeskError {
     #[doc(hidden)]
     pub fn samples() -> Vec<Self> {
         let path = || "/srv/desk.pem".into();
+        let batch = BatchId::from_slice(&[0x04; 16]).expect("16 bytes");
         let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8443));
         vec![
             Self::Register(RegisterError::NothingSelected),
             Self::Escrow(EscrowError::StoreBusy { store: "/srv/escrow.db".into() }),
+            Self::Order(Box::new(StationError::OfficerNeeded)),
+            Self::NotAnOrder { batch },
+            Self::OrderLineBusy { batch, line: 7 },
+            Self::Settled,
             Self::RecordUnreadable { kind: "person" },
             Self::Listen { address, source: ErrorKind::AddrInUse.into() },
             Self::Plain { address },

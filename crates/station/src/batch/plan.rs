@@ -4,7 +4,7 @@ use oathburn_escrow::{EntryState, Filter, NewLine};
 use oathburn_oath::{Seed, SerialNumber, Slot};
 use oathburn_token::{Extras, Naming, Order, Permits, Slots, TokenError, TokenFamily};
 
-use super::{BatchOptions, usual_len};
+use super::BatchOptions;
 use crate::burn::title;
 use crate::{Station, StationError};
 
@@ -73,7 +73,7 @@ impl Station<'_> {
         let seed = if let Some(seed) = &line.seed {
             seed
         } else {
-            let len = options.seed_len.unwrap_or_else(|| usual_len(line.params.algorithm));
+            let len = options.seed_len_for(line.params.algorithm);
             made = Seed::new(vec![1; len]).map_err(|_| TokenError::SeedTooLong { len, max: can.max_seed_len })?;
             &made
         };

@@ -2,6 +2,7 @@
 
 use oathburn_escrow::BatchId;
 use oathburn_oath::{Seed, SerialNumber};
+use oathburn_token::TokenInfo;
 
 use super::{BatchOptions, Prescribed};
 
@@ -13,6 +14,11 @@ pub trait Supply: Sync {
     /// The seed that is prescribed for a line, if it is at hand.
     fn seed(&self, batch: BatchId, line: u32) -> Option<Seed>;
 
+    /// Whether lines are burned with these seeds only, and none is ever made here.
+    fn prescribes_all(&self) -> bool {
+        false
+    }
+
     /// Whether a batch is or was one of these: what was done for it is not done once more.
     fn knows(&self, batch: BatchId) -> bool;
 
@@ -21,6 +27,10 @@ pub trait Supply: Sync {
 
     /// Something happened to a line or its batch: whoever counts lines counts them again.
     fn changed(&self, batch: BatchId);
+
+    /// Whether a token of which the escrow here knows nothing is known to be in use elsewhere. It is asked while the
+    /// token waits.
+    fn is_in_use(&self, token: &TokenInfo) -> bool;
 
     /// A token came for which there is no line: more may be wanted, or one for this very token.
     fn wanted(&self, serial: &SerialNumber);
@@ -62,6 +72,10 @@ impl Supply for OneBatch<'_> {
     }
 
     fn changed(&self, _: BatchId) {}
+
+    fn is_in_use(&self, _: &TokenInfo) -> bool {
+        false
+    }
 
     fn wanted(&self, _: &SerialNumber) {}
 }

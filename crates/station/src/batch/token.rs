@@ -10,7 +10,7 @@ use oathburn_oath::{Drift, Remedy, SerialNumber, Slot, TokenIdentity, Window};
 use oathburn_token::{Permits, Slots, TokenError, Transport, TransportError};
 
 use super::run::{BatchEnd, Shared, lock};
-use super::{BatchEvent, BatchOptions, DoneLine, OpenBatch, usual_len};
+use super::{BatchEvent, BatchOptions, DoneLine, OpenBatch};
 use crate::{BurnOrder, Burned, Event, Identified, SeedSource, StationError};
 
 /// How often a token may fail after something was written to it, or be refused by itself, before its line is given up.
@@ -181,6 +181,17 @@ impl Shared<'_> {
                 return Err(StationError::Live { serial: serial.clone(), entry: entry.id });
             }
         }
+        // Another station may have burned it, for somebody who waits for it now.
+        if single
+            && entries.is_empty()
+            && batches.iter().any(|batch| !batch.options.replace)
+            && supply.is_in_use(&token.info)
+        {
+            batches.retain(|batch| batch.options.replace);
+            if batches.is_empty() {
+                return Err(StationError::InUseElsewhere { serial: serial.clone() });
+            }
+        }
         Ok(Fit { own: None, batches })
     }
 
@@ -250,13 +261,17 @@ impl Shared<'_> {
         if let Some(seed) = run.supply.seed(lease.batch, line.number) {
             return Ok(SeedSource::Given(seed));
         }
+        if run.supply.prescribes_all() {
+            // It was taken back since the line was claimed.
+            return Err(EscrowError::LineTaken { batch: lease.batch, line: line.number }.into());
+        }
         if let Some(id) = line.seed {
             let officer = run.station.officer.ok_or(StationError::OfficerNeeded)?;
             let entry = run.station.escrow.entry(&id.to_string())?;
             let record = officer.opener()?.open(&entry, &Disclosure::new(Purpose::Burn))?;
             return Ok(SeedSource::Given(record.seed));
         }
-        let len = options.seed_len.unwrap_or_else(|| usual_len(line.params.algorithm));
+        let len = options.seed_len_for(line.params.algorithm);
         Ok(SeedSource::Generate { len })
     }
 

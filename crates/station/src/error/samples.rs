@@ -7,7 +7,7 @@ use oathburn_token::{ForeignCard, TokenError, TransportError};
 use crate::StationError;
 
 oathburn_oath::variants! {
-    StationError: Token Burn NotMarkedUnknown NotMarkedProgrammed Escrow Seed Foreign OtherToken Live NotEscrowed Unfinished DuplicateSeed DoneInBatch OtherBatch OtherFamily NoLine LineBusy LineEnded SetAside CodeDiffers AccessKeyUnsure FactoryKeyRefused NotConfirmed OfficerNeeded
+    StationError: Token Burn NotMarkedUnknown NotMarkedProgrammed Escrow Seed Foreign OtherToken Live InUseElsewhere NotEscrowed Unfinished DuplicateSeed DoneInBatch OtherBatch OtherFamily NoLine LineBusy LineEnded SetAside CodeDiffers AccessKeyUnsure FactoryKeyRefused NotConfirmed OfficerNeeded
 }
 
 impl StationError {
@@ -33,6 +33,7 @@ impl StationError {
             card("unknown-card", vec![]),
             Self::OtherToken { expected: serial(), found: other() },
             Self::Live { serial: serial(), entry },
+            Self::InUseElsewhere { serial: serial() },
             Self::NotEscrowed { serial: serial() },
             Self::Unfinished { serial: serial(), entry },
             Self::DuplicateSeed { serial: serial(), entry },

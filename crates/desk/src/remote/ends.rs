@@ -1,0 +1,93 @@
+//! When a lease ends: by two clocks, of which one cannot be set.
+
+use std::fs;
+
+use oathburn_oath::{Clock as _, SystemClock};
+use serde::{Deserialize, Serialize};
+
+/// A point in time, by two clocks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// The wall clock, in Unix seconds.
+    pub wall: u64,
+    /// Which start of the machine it was; empty where the system does not tell.
+    pub boot: String,
+    /// Seconds since that start, asleep or awake.
+    pub up: u64,
+}
+
+/// Where moments come from.
+pub trait Clocks: Send + Sync {
+    /// Now.
+    fn now(&self) -> Moment;
+}
+
+/// The machine's clocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MachineClocks;
+
+impl Clocks for MachineClocks {
+    fn now(&self) -> Moment {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
+        let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime).tv_sec;
+        Moment { wall: SystemClock.now().seconds(), boot, up: u64::try_from(up).unwrap_or(0) }
+    }
+}
+
+/// How long a lease lasts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseEnd {
+    /// When it was asked for: it began later.
+    pub from: Moment,
+    /// For how many seconds it lasts.
+    pub seconds: u64,
+}
+
+impl LeaseEnd {
+    /// For how many seconds it lasts yet.
+    pub fn left(&self, now: &Moment) -> u64 {
+        let same = !now.boot.is_empty() && now.boot == self.from.boot;
+        // A wall clock that was set back says nothing; after another start of the machine there is no other.
+        let by_wall = match now.wall.checked_sub(self.from.wall) {
+            Some(elapsed) => self.seconds.saturating_sub(elapsed),
+            None if same => self.seconds,
+            None => 0,
+        };
+        let up = if same { now.up.saturating_sub(self.from.up) } else { now.up };
+        by_wall.min(self.seconds.saturating_sub(up))
+    }
+
+    /// Whether it must not be used any more.
+    pub fn is_over(&self, now: &Moment) -> bool {
+        self.left(now) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(wall: u64, boot: &str, up: u64) -> Moment {
+        Moment { wall, boot: boot.into(), up }
+    }
+
+    #[test]
+    fn a_lease_ends_by_whichever_clock_is_first() {
+        let lease = LeaseEnd { from: at(1_000_000, "a", 500), seconds: 3600 };
+        assert_eq!(lease.left(&at(1_000_000, "a", 500)), 3600);
+        assert_eq!(lease.left(&at(1_000_600, "a", 1100)), 3000);
+        // Set back, set forward.
+        assert_eq!(lease.left(&at(5, "a", 1100)), 3000);
+        assert!(lease.is_over(&at(5, "a", 4100)));
+        assert!(lease.is_over(&at(1_003_600, "a", 600)));
+        // Started anew: the wall clock alone is left, and what has passed since the start.
+        assert_eq!(lease.left(&at(1_000_600, "b", 30)), 3000);
+        assert!(lease.is_over(&at(1_000_600, "b", 3600)));
+        assert!(lease.is_over(&at(999_999, "b", 30)));
+        // A system that does not tell which start it was.
+        let lease = LeaseEnd { from: at(1_000_000, "", 500), seconds: 3600 };
+        assert_eq!(lease.left(&at(1_000_600, "", 1100)), 2500);
+        let now = MachineClocks.now();
+        assert!(now.wall > 1_700_000_000 && now.boot.len() == 36);
+    }
+}

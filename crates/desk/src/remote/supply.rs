@@ -1,0 +1,128 @@
+//! What a run of a batch sees of the work: open portions, their seeds, and whether more may come.
+
+use std::time::{Duration, Instant};
+
+use oathburn_escrow::BatchId;
+use oathburn_oath::{Seed, SerialNumber};
+use oathburn_station::{BatchEvent, BatchObserver, DoneLine, OpenBatch, Supply, TokenInfo};
+
+use super::work::{InHand, QUIET, RemoteWork};
+use crate::work::wire::TokenRequest;
+
+/// For how long an answer about a token is good.
+const FRESH: Duration = Duration::from_secs(10);
+
+impl Supply for RemoteWork<'_> {
+    fn batches(&self) -> Vec<OpenBatch> {
+        let now = self.clocks.now();
+        let shared = self.lock();
+        if shared.stopped.is_some() {
+            return Vec::new();
+        }
+        let open = shared.portions.iter().filter(|one| one.is_open() && !one.file.end.is_over(&now));
+        open.map(|one| OpenBatch { id: one.batch, options: one.options.clone() }).collect()
+    }
+
+    fn seed(&self, batch: BatchId, line: u32) -> Option<Seed> {
+        let now = self.clocks.now();
+        let shared = self.lock();
+        let portion = shared.portions.iter().find(|one| one.batch == batch && !one.file.end.is_over(&now))?;
+        portion.seeds.get(&line).cloned()
+    }
+
+    fn prescribes_all(&self) -> bool {
+        true
+    }
+
+    fn knows(&self, _: BatchId) -> bool {
+        // All that is in this escrow was done for the desk.
+        true
+    }
+
+    fn may_grow(&self) -> bool {
+        let shared = self.lock();
+        let unheard = shared.orders.is_none();
+        let left = || shared.orders.iter().flatten().any(|order| order.left > 0);
+        !shared.closing && shared.stopped.is_none() && (self.stay || unheard || left())
+    }
+
+    fn changed(&self, _: BatchId) {
+        self.wake();
+    }
+
+    fn is_in_use(&self, token: &TokenInfo) -> bool {
+        let request = TokenRequest { family: token.family.to_string(), serial: token.serial.to_string() };
+        let key = format!("{}/{}", request.family, request.serial);
+        {
+            let shared = self.lock();
+            if let Some((in_use, _)) = shared.in_use.get(&key).filter(|(_, when)| when.elapsed() < FRESH) {
+                return *in_use;
+            }
+            // Nobody waits before a reader for a desk that does not answer.
+            if shared.away || shared.quiet.is_some_and(|when| when.elapsed() < QUIET) {
+                return false;
+            }
+        }
+        let answer = self.desk.token(&request);
+        let mut shared = self.lock();
+        if let Ok(answer) = answer {
+            shared.in_use.insert(key, (answer.in_use, Instant::now()));
+            answer.in_use
+        } else {
+            shared.quiet = Some(Instant::now());
+            false
+        }
+    }
+
+    fn wanted(&self, serial: &SerialNumber) {
+        self.lock().wanted.insert(serial.to_string());
+        self.wake();
+    }
+}
+
+/// Tells somebody who watches of the lines of orders, where a run speaks of those of its own batches.
+pub struct OrderObserver<'a> {
+    /// Whose lines they are.
+    pub work: &'a RemoteWork<'a>,
+    /// Who watches.
+    pub observer: &'a dyn BatchObserver,
+}
+
+impl OrderObserver<'_> {
+    fn order(&self, batch: BatchId, line: u32) -> (BatchId, u32) {
+        let shared = self.work.lock();
+        let portion = shared.portions.iter().find(|one| one.batch == batch);
+        let found = |portion: &InHand| Some((portion.file.order()?, portion.line_of(line)?));
+        portion.and_then(found).unwrap_or((batch, line))
+    }
+}
+
+impl BatchObserver for OrderObserver<'_> {
+    fn event(&self, reader: usize, event: &BatchEvent<'_>) {
+        let order = |batch: &BatchId, line: &u32| self.order(*batch, *line);
+        match event {
+            BatchEvent::Leased { batch, line, upn } => {
+                let (batch, line) = order(batch, line);
+                self.observer.event(reader, &BatchEvent::Leased { batch, line, upn: *upn });
+            }
+            BatchEvent::Done(done) => {
+                let (batch, line) = self.order(done.batch, done.line);
+                self.observer.event(reader, &BatchEvent::Done(&DoneLine { batch, line, ..**done }));
+            }
+            BatchEvent::Broken { serial, batch: Some(batch), line: Some(line), why } => {
+                let (batch, line) = order(batch, line);
+                let (batch, line) = (Some(batch), Some(line));
+                self.observer.event(reader, &BatchEvent::Broken { serial: *serial, batch, line, why: *why });
+            }
+            BatchEvent::LineFailed { batch, line, upn, serial, why } => {
+                let (batch, line) = order(batch, line);
+                self.observer.event(reader, &BatchEvent::LineFailed { batch, line, upn: *upn, serial, why: *why });
+            }
+            other => self.observer.event(reader, other),
+        }
+    }
+
+    fn ask_code(&self, reader: usize, serial: &SerialNumber, try_number: u32) -> Option<String> {
+        self.observer.ask_code(reader, serial, try_number)
+    }
+}
