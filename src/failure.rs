@@ -120,7 +120,7 @@ impl From<Refusal> for Failure {
             | Refusal::LoginCodeGone
             | Refusal::Throttled { .. }
             | Refusal::TooManyLoginCodes { .. } => Exit::Input,
-            Refusal::NotKnown | Refusal::Revoked | Refusal::OldGeneration => Exit::NotPermitted,
+            Refusal::NotKnown | Refusal::Revoked | Refusal::NotSignedIn | Refusal::OldGeneration => Exit::NotPermitted,
             Refusal::Repeated { .. } | Refusal::ChallengeStale | Refusal::KeysRefused | Refusal::RequestUnreadable => {
                 Exit::Escrow
             }

@@ -4,10 +4,10 @@ mod ending;
 mod hook;
 mod labels;
 mod list;
-mod place;
+pub(super) mod place;
 mod results;
 mod run;
-mod screen;
+pub(super) mod screen;
 mod status;
 mod work;
 

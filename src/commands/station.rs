@@ -2,8 +2,11 @@
 
 mod provision;
 mod reset;
+mod run;
 mod sign_out;
 mod status;
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use oathburn_desk::client::{ClientError, Followed, StationHome};
@@ -24,6 +27,7 @@ use crate::output::{printable, rfc3339};
 pub(crate) enum Station {
     Provision(provision::Provision),
     Status(status::Status),
+    Run(run::Run),
     SignOut(sign_out::SignOut),
     Reset(reset::Reset),
 }
@@ -33,6 +37,7 @@ impl Station {
         match self {
             Self::Provision(command) => command.run(context),
             Self::Status(command) => command.run(context),
+            Self::Run(command) => command.run(context),
             Self::SignOut(command) => command.run(context),
             Self::Reset(command) => command.run(context),
         }
@@ -42,6 +47,11 @@ impl Station {
 /// Where the station keeps what it knows of its desk.
 pub(crate) fn home(context: &Context) -> StationHome {
     StationHome::new(context.folder().join("station"))
+}
+
+/// Where the station keeps what it works on.
+fn work_folder(context: &Context) -> PathBuf {
+    context.folder().join("work")
 }
 
 /// How a station stands, for scripts.

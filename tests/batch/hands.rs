@@ -21,7 +21,12 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn start(desk: &Desk, arguments: &[&str]) -> Self {
-        let mut command = desk.command(&[&["batch"], arguments, &["--json"]].concat());
+        Self::of(desk, &[&["batch"], arguments, &["--json"]].concat())
+    }
+
+    /// The same of another command that says the same.
+    pub(crate) fn of(desk: &Desk, arguments: &[&str]) -> Self {
+        let mut command = desk.command(arguments);
         let mut child = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (sender, events) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());

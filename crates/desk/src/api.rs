@@ -2,6 +2,7 @@
 
 pub(crate) mod signed;
 mod station;
+mod work;
 
 use axum::Router;
 
@@ -9,5 +10,5 @@ use crate::App;
 
 /// All of it: one line for each area.
 pub(crate) fn routes() -> Router<App> {
-    Router::new().merge(station::routes())
+    Router::new().merge(station::routes()).merge(work::routes())
 }

@@ -9,6 +9,7 @@ pub mod mac_id;
 mod pin;
 mod provision;
 mod station;
+mod work;
 
 pub use connection::{Connection, DeskUrl, Trust};
 pub use error::ClientError;
@@ -16,3 +17,4 @@ pub use home::{Provisioned, StationHome};
 pub use pin::Pin;
 pub use provision::{LetIn, Progress, provision};
 pub use station::{Followed, OwnStation};
+pub use work::WorkDesk;

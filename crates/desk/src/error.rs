@@ -171,7 +171,12 @@ impl DeskError {
             | Self::PasswordsDiffer
             | Self::NameRefused
             | Self::RolesMissing => StatusCode::BAD_REQUEST,
-            Self::NameTaken | Self::LastAdmin | Self::AdminThere => StatusCode::CONFLICT,
+            Self::NameTaken
+            | Self::LastAdmin
+            | Self::AdminThere
+            | Self::NotAnOrder { .. }
+            | Self::OrderLineBusy { .. }
+            | Self::Settled => StatusCode::CONFLICT,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::SignInNeeded => StatusCode::UNAUTHORIZED,
             Self::RoleNeeded { .. }
@@ -182,7 +187,6 @@ impl DeskError {
             Self::Escrow(error) | Self::Register(RegisterError::Escrow(error)) => escrow_status(error),
             Self::Register(error) => register_status(error),
             Self::Order(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::NotAnOrder { .. } | Self::OrderLineBusy { .. } | Self::Settled => StatusCode::CONFLICT,
             Self::RecordUnreadable { .. }
             | Self::Listen { .. }
             | Self::Plain { .. }

@@ -11,14 +11,14 @@ use crate::context::Context;
 use crate::failure::Failure;
 
 /// A reader that is opened again when it, or its service, was away.
-pub(super) struct ReaderPlace {
+pub(in crate::commands) struct ReaderPlace {
     selector: ReaderSelector,
     timeout: Option<Duration>,
     reader: Option<Reader>,
 }
 
 /// The readers that are named, or else all that are connected.
-pub(super) fn places(context: &Context) -> Result<Vec<ReaderPlace>, Failure> {
+pub(in crate::commands) fn places(context: &Context) -> Result<Vec<ReaderPlace>, Failure> {
     let named = context.globals.reader.iter().map(|text| text.parse()).collect::<Result<Vec<ReaderSelector>, _>>()?;
     let selectors = if named.is_empty() {
         let selectors: Vec<_> = oathburn_reader::readers()?.into_iter().map(|info| info.selector).collect();
@@ -44,7 +44,7 @@ pub(super) fn places(context: &Context) -> Result<Vec<ReaderPlace>, Failure> {
 
 impl ReaderPlace {
     /// What the reader is called.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::commands) fn name(&self) -> String {
         self.selector.to_string()
     }
 

@@ -18,10 +18,9 @@ use crate::output::printable;
 use crate::progress::Talk;
 use crate::prompt;
 
-pub(super) struct Screen {
+pub(in crate::commands) struct Screen {
     talk: Talk,
     json: bool,
-    batch: String,
     names: Vec<String>,
     bars: Option<Bars>,
     hook: Option<Hook>,
@@ -29,6 +28,30 @@ pub(super) struct Screen {
     turn: Mutex<()>,
     started: Instant,
     done_before: u64,
+}
+
+/// What is worked on.
+pub(in crate::commands) struct Task {
+    /// How it begins, for programs.
+    pub(in crate::commands) event: Value,
+    /// The same for people.
+    pub(in crate::commands) said: String,
+    /// How many lines there are, as far as is known.
+    pub(in crate::commands) lines: u64,
+    /// How many of them have come to their end before.
+    pub(in crate::commands) done: u64,
+}
+
+impl Task {
+    pub(super) fn of_batch(batch: &Batch) -> Self {
+        let Batch { id, lines, counts, .. } = batch;
+        Self {
+            event: json!({ "event": "batch", "batch": id.to_string(), "lines": lines, "left": counts.left() }),
+            said: format!("batch {id}: {lines} lines, {} left", counts.left()),
+            lines: *lines,
+            done: counts.done + counts.failed,
+        }
+    }
 }
 
 /// Lines of a terminal that are written over.
@@ -39,9 +62,14 @@ struct Bars {
 }
 
 impl Screen {
-    pub(super) fn new(context: &Context, batch: &Batch, names: Vec<String>, on_done: Option<String>) -> Self {
+    pub(in crate::commands) fn new(
+        context: &Context,
+        about: &Task,
+        names: Vec<String>,
+        on_done: Option<String>,
+    ) -> Self {
         let talk = context.talk;
-        let bars = talk.is_watched().then(|| Bars::new(talk, &names, batch));
+        let bars = talk.is_watched().then(|| Bars::new(talk, &names, about));
         let all = bars.as_ref().map(|bars| bars.all.clone());
         let json = context.globals.json;
         let hook = on_done.map(|command| {
@@ -56,31 +84,37 @@ impl Screen {
         let screen = Self {
             talk,
             json,
-            batch: batch.id.to_string(),
             names,
             bars,
             hook,
             turn: Mutex::new(()),
             started: Instant::now(),
-            done_before: batch.counts.done,
+            done_before: about.done,
         };
-        screen.say(format_args!("batch {}: {} lines, {} left", batch.id, batch.lines, batch.counts.left()));
+        screen.say(&about.said);
         if json {
-            print(
-                &json!({ "event": "batch", "batch": screen.batch, "lines": batch.lines, "left": batch.counts.left() }),
-            );
+            print(&about.event);
         }
         screen
     }
 
     /// Takes the lines away; says how often the operator's command failed.
-    pub(super) fn end(self) -> u64 {
+    pub(in crate::commands) fn end(self) -> u64 {
         let failures = self.hook.map_or(0, Hook::end);
         if let Some(bars) = &self.bars {
             // Nobody is left to tell when the terminal is gone.
             let _ = bars.all.clear();
         }
         failures
+    }
+
+    /// Says something that is about no reader.
+    pub(in crate::commands) fn tell(&self, event: &Value, text: &str) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.json {
+            print(event);
+        }
+        self.say(text);
     }
 
     fn say(&self, line: impl std::fmt::Display) {
@@ -126,12 +160,13 @@ impl Screen {
         self.count(line.counts);
         self.ring();
         if let Some(hook) = &self.hook {
-            hook.tell(done_json(&self.batch, line));
+            hook.tell(done_json(line));
         }
     }
 
     fn count(&self, counts: LineCounts) {
         let Some(bars) = &self.bars else { return };
+        bars.total.set_length(counts.done + counts.failed + counts.left());
         bars.total.set_position(counts.done + counts.failed);
         let (done, seconds) = (counts.done.saturating_sub(self.done_before), self.started.elapsed().as_secs());
         if let (1.., 1..) = (done, seconds) {
@@ -160,7 +195,7 @@ impl Screen {
 }
 
 impl Bars {
-    fn new(talk: Talk, names: &[String], batch: &Batch) -> Self {
+    fn new(talk: Talk, names: &[String], about: &Task) -> Self {
         let style =
             |template: &str| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let (line, total) = if talk.is_plain() {
@@ -175,8 +210,8 @@ impl Bars {
             bar
         };
         let readers = names.iter().map(reader).collect();
-        let total = all.add(ProgressBar::new(batch.lines).with_style(style(total)));
-        total.set_position(batch.counts.done + batch.counts.failed);
+        let total = all.add(ProgressBar::new(about.lines).with_style(style(total)));
+        total.set_position(about.done);
         Self { all, readers, total }
     }
 }
@@ -253,10 +288,10 @@ fn print(event: &Value) {
     let _ = writeln!(stdout, "{event}").and_then(|()| stdout.flush());
 }
 
-fn done_json(batch: &str, line: &DoneLine<'_>) -> Value {
+fn done_json(line: &DoneLine<'_>) -> Value {
     json!({
         "event": "done",
-        "batch": batch,
+        "batch": line.batch.to_string(),
         "line": line.line,
         "upn": line.upn,
         "issuer": line.issuer,
@@ -285,7 +320,7 @@ fn event_json(reader: &str, event: &BatchEvent<'_>) -> Value {
         }
         BatchEvent::Leased { line, upn, .. } => json!({ "event": "leased", "line": line, "upn": upn }),
         BatchEvent::Step(event) => json!({ "event": "step", "step": step_name(event) }),
-        BatchEvent::Done(line) => done_json("", line),
+        BatchEvent::Done(line) => done_json(line),
         BatchEvent::Refused { serial: of, why } => {
             json!({ "event": "refused", "serial": number(*of), "error": error_json(*why) })
         }

@@ -12,7 +12,7 @@ use oathburn_station::{
 
 use super::ending;
 use super::place::ReaderPlace;
-use super::screen::Screen;
+use super::screen::{Screen, Task};
 use crate::commands::Result;
 use crate::context::{Context, LazyOpener};
 use crate::failure::Failure;
@@ -78,7 +78,7 @@ pub(super) fn work(
     host_clock::warn_unless_synchronised(context.talk);
     let deferred = context.defer_interrupts();
     let names = readers.iter().map(ReaderPlace::name).collect();
-    let screen = Screen::new(context, &before, names, work.on_done.clone());
+    let screen = Screen::new(context, &Task::of_batch(&before), names, work.on_done.clone());
     let run = BatchRun {
         station,
         supply: &OneBatch { batch: OpenBatch { id: batch, options }, prescribed },

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use oathburn_desk::work::LeaseTerms;
 use oathburn_desk::{Certificate, Desk, Listening, Settings, Stop, run};
 use oathburn_escrow::{EscrowError, Officer};
 use oathburn_oath::SystemClock;
@@ -45,6 +46,9 @@ pub(crate) struct Serve {
     /// Whose desk it is: shown on its pages and at stations
     #[arg(long, value_name = "NAME", default_value = "oathburn")]
     organisation: String,
+    /// For how long a station may work on a line without being heard of
+    #[arg(long, value_name = "N", default_value_t = 720, value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    lease_minutes: u32,
     /// A proxy that speaks TLS for the desk, and says in X-Forwarded-For whom it serves; may be given more than once
     #[arg(long, value_name = "ADDRESS")]
     proxy: Vec<IpAddr>,
@@ -53,7 +57,8 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) fn run(self, context: &Context) -> Result {
         let certificate = self.certificate(context)?;
-        let settings = Settings { organisation: self.organisation, proxies: self.proxy, ..Settings::default() };
+        let leases = LeaseTerms { seconds: u64::from(self.lease_minutes) * 60, ..LeaseTerms::default() };
+        let settings = Settings { organisation: self.organisation, proxies: self.proxy, leases, ..Settings::default() };
         let desk = open(context, settings)?;
         let stop = Stop::new();
         // From here on a signal does not end the program, but the desk.

@@ -2,9 +2,10 @@
 
 use clap::Args;
 use oathburn_desk::client::{ClientError, OwnStation, StationHome};
+use oathburn_desk::remote::RemoteHome;
 use serde_json::json;
 
-use super::home;
+use super::{home, work_folder};
 use crate::commands::Result;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -22,7 +23,7 @@ pub(crate) struct Reset {
     /// Do not ask
     #[arg(long)]
     yes: bool,
-    /// Also where the desk cannot be told
+    /// Also where the desk cannot be told, and where it was not told of all that was burned
     #[arg(long)]
     anyway: bool,
 }
@@ -40,6 +41,9 @@ impl Reset {
             Err(ClientError::HomeUnreadable { .. } | ClientError::Escrow(_)) if self.anyway => return forget(&home),
             Err(error) => return Err(error.into()),
         };
+        if !self.anyway {
+            nothing_untold(context)?;
+        }
         if !self.yes {
             confirm(context)?;
         }
@@ -54,6 +58,21 @@ impl Reset {
 fn forget(home: &StationHome) -> Result {
     home.forget_all()?;
     Ok(Outcome::new(json!({ "reset": true, "told": false }), "the desk and its keys are forgotten\n"))
+}
+
+/// What was burned and not told would be lost with the keys.
+fn nothing_untold(context: &Context) -> std::result::Result<(), Failure> {
+    let folder = work_folder(context);
+    if folder.exists() && RemoteHome::open(&folder)?.has_work()? {
+        let message = "there are lines from the desk here that are not told to it, or not given back";
+        return Err(Failure::new(
+            Exit::NotPermitted,
+            "work-untold",
+            message,
+            "run `oathburn station run` until it ends by itself, or add --anyway",
+        ));
+    }
+    Ok(())
 }
 
 /// A station that has forgotten its keys must be let in anew.

@@ -4,7 +4,7 @@ use oathburn_oath::Remedy;
 use serde_json::{Value, json};
 
 oathburn_oath::variants! {
-    Refusal: CodeWrong CodeExpired CodeUsed CodeRevoked Throttled NotKnown Revoked OldGeneration Repeated ChallengeStale KeysRefused LoginCodeGone TooManyLoginCodes RequestUnreadable
+    Refusal: CodeWrong CodeExpired CodeUsed CodeRevoked Throttled NotKnown Revoked NotSignedIn OldGeneration Repeated ChallengeStale KeysRefused LoginCodeGone TooManyLoginCodes RequestUnreadable
 }
 
 /// Everything that the desk refuses a station.
@@ -34,6 +34,9 @@ pub enum Refusal {
     /// An admin has revoked it.
     #[error("this station was revoked")]
     Revoked,
+    /// It may not work now.
+    #[error("this station is not signed in")]
+    NotSignedIn,
     /// It was provisioned once more since.
     #[error("this station was provisioned anew since")]
     OldGeneration,
@@ -73,6 +76,7 @@ impl Remedy for Refusal {
             Self::Throttled { .. } => "verification-code-throttled",
             Self::NotKnown => "station-not-known",
             Self::Revoked => "station-revoked",
+            Self::NotSignedIn => "station-signed-out",
             Self::OldGeneration => "station-provisioned-anew",
             Self::Repeated { .. } => "request-repeated",
             Self::ChallengeStale => "challenge-stale",
@@ -96,6 +100,7 @@ impl Remedy for Refusal {
             Self::NotKnown | Self::OldGeneration => {
                 "run `oathburn station provision` with a verification code from the admin"
             }
+            Self::NotSignedIn => "ask the admin to sign it in; nothing needs to be done here",
             Self::Revoked => "ask the admin why; the station can be provisioned again from the desk",
             Self::Repeated { .. } => "run the command again",
             Self::ChallengeStale => "run the command again; if that does not help, compare the clocks",
@@ -118,6 +123,7 @@ impl Refusal {
             | Self::CodeUsed
             | Self::CodeRevoked
             | Self::Revoked
+            | Self::NotSignedIn
             | Self::KeysRefused => 403,
             Self::Repeated { .. } => 409,
             Self::LoginCodeGone => 410,
@@ -171,6 +177,7 @@ impl Refusal {
             Self::Throttled { retry_after: 900 },
             Self::NotKnown,
             Self::Revoked,
+            Self::NotSignedIn,
             Self::OldGeneration,
             Self::Repeated { newest: 17 },
             Self::ChallengeStale,

@@ -174,6 +174,11 @@ impl<'a> RemoteWork<'a> {
         self.lock().portions.is_empty()
     }
 
+    /// Why the desk does not let this station go on, if it does not.
+    pub fn stopped(&self) -> Option<DeskTrouble> {
+        self.lock().stopped.clone()
+    }
+
     /// How many lines can be burned without the desk.
     pub fn lines_at_hand(&self) -> Result<usize, RemoteError> {
         let batches: Vec<_> = self.lock().portions.iter().filter(|one| one.is_open()).map(|one| one.batch).collect();
@@ -222,7 +227,8 @@ impl<'a> RemoteWork<'a> {
         }
     }
 
-    pub(super) fn wake(&self) {
+    /// Ends a pause of [`Self::keep_in_step`].
+    pub fn wake(&self) {
         self.lock().woken = true;
         self.wake.notify_all();
     }

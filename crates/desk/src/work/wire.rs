@@ -18,11 +18,11 @@ pub const MAX_LINES: usize = 25;
 /// The most lines that a station may hold.
 pub const MAX_HELD: usize = 1000;
 /// The most reports in one request.
-pub const MAX_REPORTS: usize = 20;
+pub const MAX_REPORTS: usize = 10;
 /// The most serial numbers that a station asks lines for at once.
 pub const MAX_SERIALS: usize = 16;
 /// The longest reason that is reported for a failure, in characters.
-pub const MAX_ERROR: usize = 500;
+pub const MAX_ERROR: usize = 200;
 
 /// What seeds of leased lines are sealed for.
 const DOMAIN: &str = "oathburn lease 1";
