@@ -53,8 +53,11 @@ fn tests() -> BTreeMap<String, Vec<String>> {
     tests
 }
 
-/// What is wrong with a name: `test`, or `part-of-a-path::test` where two tests have one name.
+/// What is wrong with a name: a file of tests, `test`, or `part-of-a-path::test` where two tests have one name.
 fn problem(name: &str, tests: &BTreeMap<String, Vec<String>>) -> Option<String> {
+    if name.ends_with(".rs") {
+        return (!root().join(name).is_file()).then(|| format!("there is no file {name}"));
+    }
     let (place, name) = name.split_once("::").map_or((None, name), |(place, name)| (Some(place), name));
     let known = tests.get(name).map_or(&[][..], Vec::as_slice);
     let found = known.iter().filter(|file| place.is_none_or(|place| file.contains(place))).count();
