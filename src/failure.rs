@@ -91,6 +91,8 @@ impl From<DeskError> for Failure {
     fn from(error: DeskError) -> Self {
         let exit = match error {
             DeskError::Escrow(error) => return error.into(),
+            DeskError::Typed(error) => return error.into(),
+            DeskError::Station(error) => return error.into(),
             DeskError::Register(error) => return error.into(),
             DeskError::Listen { .. } | DeskError::Plain { .. } | DeskError::HostName { .. } => Exit::Usage,
             DeskError::RecordUnreadable { .. } => Exit::Escrow,

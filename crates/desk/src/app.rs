@@ -7,7 +7,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::sync::Semaphore;
 
 use crate::changes::Changes;
-use crate::{Desk, Fingerprint, api, csrf, health, limits, pages, problem};
+use crate::metrics::Metrics;
+use crate::{Desk, Fingerprint, api, csrf, health, limits, metrics, pages, problem};
 
 /// What every handler gets. Clones share everything.
 #[derive(Clone)]
@@ -23,6 +24,9 @@ pub struct App {
     pub(crate) changes: Changes,
     /// Passwords that may be compared at the same time: each takes 19 MiB and a processor.
     pub(crate) passwords: Arc<Semaphore>,
+    /// Searches through the whole escrow: one at a time, for each takes all processors.
+    pub(crate) searches: Arc<Semaphore>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// See [`App::passwords`].
@@ -33,7 +37,9 @@ impl App {
     pub fn new(desk: Arc<Desk>, secure: bool) -> Self {
         let bodies = Arc::new(Semaphore::new(desk.settings().limits.bodies));
         let passwords = Arc::new(Semaphore::new(PASSWORDS));
-        Self { desk, secure, bodies, fingerprint: None, changes: Changes::new(), passwords }
+        let searches = Arc::new(Semaphore::new(1));
+        let (changes, metrics) = (Changes::new(), Arc::default());
+        Self { desk, secure, bodies, fingerprint: None, changes, passwords, searches, metrics }
     }
 }
 
@@ -41,6 +47,7 @@ impl App {
 pub fn router(app: App) -> Router {
     Router::new()
         .merge(health::routes())
+        .merge(metrics::routes())
         .merge(api::routes())
         .merge(pages::routes())
         .fallback(problem::unknown)
@@ -50,5 +57,6 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), limits::body))
         .layer(from_fn(problem::show))
         .layer(from_fn(limits::headers))
+        .layer(from_fn_with_state(app.clone(), metrics::count))
         .with_state(app)
 }

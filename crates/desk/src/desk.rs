@@ -8,7 +8,7 @@ use oathburn_oath::{Clock, UnixTime};
 
 use crate::stations::Register;
 use crate::work::LeaseTerms;
-use crate::{DeskError, Limits};
+use crate::{DeskError, HelpdeskLimits, Limits};
 
 /// How a desk is set up. Desks that share an escrow should be set up alike.
 #[derive(Clone, Debug)]
@@ -21,6 +21,10 @@ pub struct Settings {
     pub limits: Limits,
     /// For how long stations get lines.
     pub leases: LeaseTerms,
+    /// What a clerk of the helpdesk may do.
+    pub helpdesk: HelpdeskLimits,
+    /// Addresses beside this machine that may read `/metrics`.
+    pub metrics_for: Vec<IpAddr>,
 }
 
 impl Default for Settings {
@@ -30,6 +34,8 @@ impl Default for Settings {
             proxies: Vec::new(),
             limits: Limits::default(),
             leases: LeaseTerms::default(),
+            helpdesk: HelpdeskLimits::default(),
+            metrics_for: Vec::new(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use axum::http::StatusCode;
 use oathburn_escrow::{BatchId, EscrowError};
-use oathburn_oath::Remedy;
+use oathburn_oath::{OathError, Remedy};
 use oathburn_station::StationError;
 
 use crate::Role;
@@ -152,6 +152,24 @@ pub enum DeskError {
     /// The desk has an admin.
     #[error("the desk has an admin already")]
     AdminThere,
+    /// What a code is given for.
+    #[error("there is no reason that could be understood later")]
+    ReasonMissing,
+    /// More codes than are given at a time, or too far ahead.
+    #[error("so many codes, or codes so far ahead, are not given")]
+    CodesTooMany,
+    /// No time.
+    #[error("this is no time")]
+    TimeUnreadable,
+    /// Codes, seeds and serial numbers as somebody typed them.
+    #[error(transparent)]
+    Typed(#[from] OathError),
+    /// What the escrow's tokens refuse.
+    #[error(transparent)]
+    Station(#[from] StationError),
+    /// What would be signed is not right.
+    #[error("the audit trail is broken")]
+    TrailBroken,
     /// A form that was not made for who sends it.
     #[error("the form was not made for this visit")]
     FormForeign,
@@ -167,16 +185,14 @@ impl DeskError {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Malformed
             | Self::CodeWrong
+            | Self::ReasonMissing
+            | Self::CodesTooMany
+            | Self::TimeUnreadable
+            | Self::Typed(_)
             | Self::PasswordRefused
             | Self::PasswordsDiffer
             | Self::NameRefused
             | Self::RolesMissing => StatusCode::BAD_REQUEST,
-            Self::NameTaken
-            | Self::LastAdmin
-            | Self::AdminThere
-            | Self::NotAnOrder { .. }
-            | Self::OrderLineBusy { .. }
-            | Self::Settled => StatusCode::CONFLICT,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::SignInNeeded => StatusCode::UNAUTHORIZED,
             Self::RoleNeeded { .. }
@@ -184,7 +200,17 @@ impl DeskError {
             | Self::SignInWrong
             | Self::EnrolmentWrong
             | Self::PasswordWrong => StatusCode::FORBIDDEN,
-            Self::Escrow(error) | Self::Register(RegisterError::Escrow(error)) => escrow_status(error),
+            Self::Escrow(error)
+            | Self::Register(RegisterError::Escrow(error))
+            | Self::Station(StationError::Escrow(error)) => escrow_status(error),
+            Self::NameTaken
+            | Self::LastAdmin
+            | Self::AdminThere
+            | Self::NotAnOrder { .. }
+            | Self::OrderLineBusy { .. }
+            | Self::Settled
+            | Self::TrailBroken
+            | Self::Station(_) => StatusCode::CONFLICT,
             Self::Register(error) => register_status(error),
             Self::Order(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RecordUnreadable { .. }
@@ -261,6 +287,12 @@ impl Remedy for DeskError {
             Self::RolesMissing => "roles-missing",
             Self::LastAdmin => "last-admin",
             Self::AdminThere => "admin-there",
+            Self::ReasonMissing => "reason-missing",
+            Self::CodesTooMany => "codes-too-many",
+            Self::TimeUnreadable => "time-unreadable",
+            Self::Typed(error) => error.code(),
+            Self::Station(error) => error.code(),
+            Self::TrailBroken => "trail-broken",
             Self::FormForeign => "form-foreign",
         }
     }
@@ -307,6 +339,12 @@ impl Remedy for DeskError {
             Self::RolesMissing => "choose at least one role",
             Self::LastAdmin => "make somebody else an admin first",
             Self::AdminThere => "sign in as that admin and add people there; where nobody can, say --another",
+            Self::ReasonMissing => "say in a few words why, such as: token is in the post",
+            Self::CodesTooMany => "ask for at most 10 before and after, and at most a week ahead",
+            Self::TimeUnreadable => "write it as 2026-11-30 14:05, in UTC",
+            Self::Typed(error) => return error.remedy(),
+            Self::Station(error) => return error.remedy(),
+            Self::TrailBroken => "verify it, and call whoever keeps the escrow: somebody has changed the store",
             Self::FormForeign => "load the page again, and send the form once more",
         };
         Some(text.into())

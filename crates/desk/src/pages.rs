@@ -2,11 +2,13 @@
 
 mod account;
 mod enrol;
+mod helpdesk;
 mod layout;
 mod people;
 mod sign_in;
 mod stations;
 mod time;
+mod trail;
 
 use axum::Router;
 use axum::http::header;
@@ -32,6 +34,8 @@ pub(crate) fn routes() -> Router<App> {
         .merge(account::routes())
         .merge(people::routes())
         .merge(stations::routes())
+        .merge(helpdesk::routes())
+        .merge(trail::routes())
 }
 
 /// The first place that somebody may see.

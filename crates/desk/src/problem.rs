@@ -122,6 +122,7 @@ fn with_headers_of(old: &Response<Body>, mut new: Response<Body>) -> Response<Bo
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use oathburn_escrow::EscrowError;
+    use oathburn_station::StationError;
     use serde_json::Value;
 
     use super::*;
@@ -145,6 +146,7 @@ mod tests {
             (DeskError::RoleNeeded { role: Role::Helpdesk }, 403, "role-needed"),
             (EscrowError::EntryUnknown { text: "x".into() }.into(), 404, "entry-unknown"),
             (EscrowError::RecordChanged { kind: "x".into() }.into(), 409, "record-changed"),
+            (DeskError::Station(StationError::OfficerNeeded), 409, StationError::OfficerNeeded.code()),
             (RegisterError::NothingSelected.into(), 400, "stations-none-selected"),
             (RegisterError::LoginCodeUnknown.into(), 404, "login-code-unknown"),
             (RegisterError::from(Refusal::Revoked).into(), 403, "station-revoked"),

@@ -19,6 +19,13 @@ pub(crate) struct Rate {
     span: u64,
 }
 
+impl Rate {
+    /// A rate of another kind.
+    pub(crate) const fn new(name: &'static str, most: usize, span: u64) -> Self {
+        Self { name, most, span }
+    }
+}
+
 /// Sign-ins of one name from one address. Others elsewhere who have the name, too, are not kept out by them.
 pub(crate) const NAME_AND_ADDRESS: Rate = Rate { name: "sign-in name address", most: 5, span: 15 * 60 };
 /// Sign-ins from one address, whatever the name.

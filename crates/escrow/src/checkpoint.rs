@@ -1,6 +1,7 @@
 //! Checkpoints: the ends of all chains at some time, signed by an officer, kept where the store's writers do not write.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use oathburn_oath::UnixTime;
@@ -11,7 +12,7 @@ use crate::heads::Heads;
 use crate::journal::{Draft, EventDraft};
 use crate::roster::Trust;
 use crate::store::{self, View};
-use crate::{Escrow, EscrowError, EventKind, Facts, Finding, Officer, WriterId, check};
+use crate::{Escrow, EscrowError, EventKind, Facts, Finding, Officer, Opener, WriterId, check};
 
 /// What an officer signed of a store at some time. It holds no secret: names of keys, counts and digests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,6 +144,13 @@ impl Checkpoint {
         let signer = officer.keys().writer();
         let signature = officer.keys().sign(&body.digest(&signer))?.to_vec();
         Ok(Self { body, signer, signature })
+    }
+}
+
+impl Opener {
+    /// See [`Escrow::checkpoint`]: signed by this officer, and noted under the name of whoever is at the keyboard.
+    pub fn checkpoint(&self) -> Result<Checkpoint, EscrowError> {
+        Escrow { inner: Arc::clone(&self.escrow) }.checkpoint(&self.officer)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use oathburn_desk::work::LeaseTerms;
-use oathburn_desk::{Certificate, Desk, Listening, Settings, Stop, run};
+use oathburn_desk::{Certificate, Desk, HelpdeskLimits, Listening, Settings, Stop, run};
 use oathburn_escrow::{EscrowError, Officer};
 use oathburn_oath::SystemClock;
 use serde_json::{Value, json};
@@ -52,13 +52,33 @@ pub(crate) struct Serve {
     /// A proxy that speaks TLS for the desk, and says in X-Forwarded-For whom it serves; may be given more than once
     #[arg(long, value_name = "ADDRESS")]
     proxy: Vec<IpAddr>,
+    /// A machine beside this one that may read /metrics; may be given more than once
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Vec<IpAddr>,
+    /// How often one clerk may ask for codes within an hour
+    #[arg(long, value_name = "N", default_value_t = HelpdeskLimits::default().codes_per_clerk)]
+    codes_per_clerk: usize,
+    /// How often codes of one token may be asked for within a day
+    #[arg(long, value_name = "N", default_value_t = HelpdeskLimits::default().codes_per_token)]
+    codes_per_token: usize,
 }
 
 impl Serve {
     pub(crate) fn run(self, context: &Context) -> Result {
         let certificate = self.certificate(context)?;
         let leases = LeaseTerms { seconds: u64::from(self.lease_minutes) * 60, ..LeaseTerms::default() };
-        let settings = Settings { organisation: self.organisation, proxies: self.proxy, leases, ..Settings::default() };
+        let settings = Settings {
+            organisation: self.organisation,
+            proxies: self.proxy,
+            metrics_for: self.metrics,
+            helpdesk: HelpdeskLimits {
+                codes_per_clerk: self.codes_per_clerk,
+                codes_per_token: self.codes_per_token,
+                ..HelpdeskLimits::default()
+            },
+            leases,
+            ..Settings::default()
+        };
         let desk = open(context, settings)?;
         let stop = Stop::new();
         // From here on a signal does not end the program, but the desk.

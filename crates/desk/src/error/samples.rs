@@ -4,13 +4,14 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use oathburn_escrow::{BatchId, EscrowError};
+use oathburn_oath::OathError;
 use oathburn_station::StationError;
 
 use crate::stations::RegisterError;
 use crate::{DeskError, Role};
 
 oathburn_oath::variants! {
-    DeskError: Escrow Register Order NotAnOrder OrderLineBusy Settled RecordUnreadable Listen Plain CertificateFile CertificateRefused HostName Broken PageUnknown Method TooLarge TooSlow Malformed SignInNeeded RoleNeeded Throttled SignInWrong EnrolmentWrong CodeWrong PasswordWrong PasswordRefused PasswordsDiffer NameRefused NameTaken RolesMissing LastAdmin AdminThere FormForeign
+    DeskError: Escrow Register Order NotAnOrder OrderLineBusy Settled RecordUnreadable Listen Plain CertificateFile CertificateRefused HostName Broken PageUnknown Method TooLarge TooSlow Malformed SignInNeeded RoleNeeded Throttled SignInWrong EnrolmentWrong CodeWrong PasswordWrong PasswordRefused PasswordsDiffer NameRefused NameTaken RolesMissing LastAdmin AdminThere ReasonMissing CodesTooMany TimeUnreadable Typed Station TrailBroken FormForeign
 }
 
 impl DeskError {
@@ -53,6 +54,12 @@ impl DeskError {
             Self::RolesMissing,
             Self::LastAdmin,
             Self::AdminThere,
+            Self::ReasonMissing,
+            Self::CodesTooMany,
+            Self::TimeUnreadable,
+            Self::Typed(OathError::DisplayedCode),
+            Self::Station(StationError::OfficerNeeded),
+            Self::TrailBroken,
             Self::FormForeign,
         ]
     }

@@ -8,7 +8,12 @@ use crate::people::{Person, Role};
 use crate::session::Visit;
 
 /// The pages in the navigation: where they are, what they are called, whose they are.
-const PLACES: &[(&str, &str, Role)] = &[("/stations", "Stations", Role::Admin), ("/people", "People", Role::Admin)];
+const PLACES: &[(&str, &str, Role)] = &[
+    ("/helpdesk", "Helpdesk", Role::Helpdesk),
+    ("/audit", "Audit", Role::Auditor),
+    ("/stations", "Stations", Role::Admin),
+    ("/people", "People", Role::Admin),
+];
 
 /// The first place that somebody may see; everybody has an account of their own.
 pub(super) fn first_place(person: &Person) -> &'static str {

@@ -217,12 +217,20 @@ impl Manned {
         Self::at(Arc::new(Home::new()), false)
     }
 
+    pub(crate) fn with(settings: Settings) -> Self {
+        Self::at_with(Arc::new(Home::new()), false, settings)
+    }
+
     pub(crate) fn at(home: Arc<Home>, tls: bool) -> Self {
+        Self::at_with(home, tls, Settings::default())
+    }
+
+    fn at_with(home: Arc<Home>, tls: bool, settings: Settings) -> Self {
         let clock = HandClock::new();
-        let desk = home.desk(clock.clone(), Settings::default());
+        let desk = home.desk(clock.clone(), settings.clone());
         let (code, _) = desk.bootstrap("root", "Ada", false).unwrap();
         drop(desk);
-        let server = Server::at(home, tls, Settings::default(), clock.clone());
+        let server = Server::at(home, tls, settings, clock.clone());
         let (_, ada) = enrol(&server, &clock, "ada", &code);
         Self { server, clock, ada }
     }

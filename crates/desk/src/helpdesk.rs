@@ -1,0 +1,232 @@
+//! What a helpdesk does for users: codes, and what is wrong with tokens. Everything is noted under the clerk's name before it
+//! is answered, and every clerk and every token has limits.
+
+use std::num::NonZeroUsize;
+
+use oathburn_escrow::{Disclosure, Entry, Event, EventFilter, Facts, Filter, Opener, Purpose};
+use oathburn_formats::{Explained, KeyUri, explain};
+use oathburn_oath::{ClockReading, DisplayedCode, Sighting, TimedCode, Totp, UnixTime, Window};
+use oathburn_station::{CodeSearch, DriftOrder, DriftReport, Models, Station};
+
+use crate::people::Person;
+use crate::throttle::Rate;
+use crate::{Desk, DeskError};
+
+/// Entries that a search shows.
+pub(crate) const MOST_FOUND: usize = 50;
+/// Events of a token that are shown, the newest.
+pub(crate) const MOST_EVENTS: usize = 200;
+/// Codes that are given at a time, before and after the one that holds.
+pub(crate) const MOST_PAST: u32 = 10;
+pub(crate) const MOST_FUTURE: u32 = 10;
+/// How far ahead, in seconds, a code may be given: whoever reads it until then has it, too.
+pub(crate) const FURTHEST: u64 = 7 * 24 * 3600;
+/// The length of an entry's id, as text (RFC 9562, section 4).
+const ID: usize = 36;
+/// How many steps a token's clock may be off when its codes are looked for: two hours at 30 s.
+const DRIFT_STEPS: u32 = 240;
+/// The same where the whole escrow is searched.
+const IDENTIFY_STEPS: u32 = 20;
+/// What services bear, in seconds either way.
+const TOLERANCE: u32 = 120;
+
+/// What a clerk and a token may cost. Desks that share an escrow should be set up alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HelpdeskLimits {
+    /// How often one clerk may ask for codes within an hour.
+    pub codes_per_clerk: usize,
+    /// How often codes of one token may be asked for within a day, by whomever.
+    pub codes_per_token: usize,
+    /// How often one clerk may compare codes that a user reads out, within an hour.
+    pub comparisons_per_clerk: usize,
+}
+
+impl Default for HelpdeskLimits {
+    fn default() -> Self {
+        Self { codes_per_clerk: 60, codes_per_token: 20, comparisons_per_clerk: 120 }
+    }
+}
+
+/// What a clerk says of why.
+#[derive(Clone, Debug)]
+pub(crate) struct Grounds {
+    reason: String,
+    ticket: Option<String>,
+}
+
+impl Grounds {
+    /// A reason that somebody can understand later, and the number of a ticket where there is one.
+    pub(crate) fn new(reason: &str, ticket: &str) -> Result<Self, DeskError> {
+        let (reason, ticket) = (reason.trim(), ticket.trim());
+        let plain = |text: &str, most| text.chars().count() <= most && !text.chars().any(char::is_control);
+        if reason.chars().count() < 3 || !plain(reason, 500) || !plain(ticket, 64) {
+            return Err(DeskError::ReasonMissing);
+        }
+        Ok(Self { reason: reason.into(), ticket: Some(ticket.to_owned()).filter(|ticket| !ticket.is_empty()) })
+    }
+}
+
+/// Which codes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// Around which time; now where it is not said.
+    pub(crate) at: Option<UnixTime>,
+    pub(crate) past: u32,
+    pub(crate) future: u32,
+    /// What the token's display shows instead of what the service accepts.
+    pub(crate) on_token: bool,
+}
+
+/// Codes that were handed out, with the time in which they hold.
+pub(crate) struct Given {
+    pub(crate) entry: Entry,
+    pub(crate) codes: Vec<TimedCode>,
+    /// When they were asked for.
+    pub(crate) now: UnixTime,
+    pub(crate) drift: Option<ClockReading>,
+}
+
+/// Tokens that a text means: a serial number, a user, or a part of either.
+pub(crate) fn search(desk: &Desk, text: &str) -> Result<Vec<Entry>, DeskError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let filter = Filter { text: Some(text.into()), ..Filter::default() };
+    let mut found = desk.escrow.entries_after(&filter, None, MOST_FOUND)?;
+    // In use before what is not, the newest first.
+    found.sort_by_key(|entry| (!entry.state.is_live(), std::cmp::Reverse(entry.id)));
+    Ok(found)
+}
+
+/// A token by its entry. Access keys and what the desk keeps are none.
+pub(crate) fn token(desk: &Desk, id: &str) -> Result<Entry, DeskError> {
+    // A part of an id is for people who type; a page names all of it.
+    if id.len() != ID {
+        return Err(DeskError::PageUnknown);
+    }
+    let found = desk.escrow.entry(id)?;
+    if found.is_of_token() && found.id.to_string() == id { Ok(found) } else { Err(DeskError::PageUnknown) }
+}
+
+/// What happened to a token, the newest first.
+pub(crate) fn story(desk: &Desk, entry: &Entry) -> Result<Vec<Event>, DeskError> {
+    let filter = EventFilter { entry: Some(entry.id), ..EventFilter::default() };
+    let mut events = desk.escrow.newest_events(&filter, MOST_EVENTS)?;
+    events.reverse();
+    Ok(events)
+}
+
+/// What is known of a token's clock.
+pub(crate) fn known_drift(desk: &Desk, entry: &Entry) -> Result<Option<ClockReading>, DeskError> {
+    let models = Models::builtin();
+    let station = Station { escrow: &desk.escrow, officer: None, models: &models, clock: &*desk.clock };
+    Ok(station.known_drift(entry)?)
+}
+
+/// Gives codes away. That, by whom and why is durable before a code is made.
+pub(crate) fn codes(desk: &Desk, by: &Person, id: &str, wanted: Wanted, grounds: &Grounds) -> Result<Given, DeskError> {
+    let entry = token(desk, id)?;
+    let params = entry.params.totp()?;
+    let now = desk.now();
+    let at = wanted.at.unwrap_or(now);
+    if at.seconds() > now.seconds().saturating_add(FURTHEST) || wanted.past > MOST_PAST || wanted.future > MOST_FUTURE {
+        return Err(DeskError::CodesTooMany);
+    }
+    let limits = desk.settings().helpdesk;
+    let clerk = Rate::new("helpdesk codes clerk", limits.codes_per_clerk, 3600).enter(desk, &by.name)?;
+    let _token = Rate::new("helpdesk codes token", limits.codes_per_token, 24 * 3600)
+        .enter(desk, &entry.id.to_string())
+        .or_else(|error| {
+            // The clerk is not to blame for what others have asked.
+            clerk.forgive(desk)?;
+            Err(error)
+        })?;
+    let drift = known_drift(desk, &entry)?;
+    let ahead = drift.filter(|_| wanted.on_token).map_or(0, |known| known.drift.seconds());
+    let facts = Facts::new()
+        .with("at", i64::try_from(at.seconds()).unwrap_or(i64::MAX))
+        .with("from_offset", -i64::from(wanted.past))
+        .with("to_offset", i64::from(wanted.future))
+        .with("clock", if wanted.on_token { "token" } else { "service" })
+        .with_some("ticket", grounds.ticket.as_deref());
+    let reason = Some(grounds.reason.clone());
+    let disclosure = Disclosure { facts, reason, ..Disclosure::new(Purpose::ShowCodes) };
+    let record = desk.opener.acting_for(&by.name).open(&entry, &disclosure)?;
+    let totp = Totp::new(&record.seed, params);
+    let mut codes: Vec<_> = totp.window(at.offset(ahead), wanted.past, wanted.future).collect();
+    for timed in &mut codes {
+        timed.valid_from = timed.valid_from.offset(-ahead);
+        timed.valid_until = timed.valid_until.offset(-ahead);
+    }
+    Ok(Given { entry, codes, now, drift })
+}
+
+/// One or two codes that somebody reads out, as a clerk types them.
+pub(crate) fn sighting(code: &str, next: &str) -> Result<Sighting, DeskError> {
+    let read = |text: &str| text.parse::<DisplayedCode>();
+    let next = Some(next.trim()).filter(|next| !next.is_empty()).map(read).transpose()?;
+    Ok(Sighting::new(read(code)?, next)?)
+}
+
+/// How far a token's clock is off, told by what it shows; `None` where it is not found.
+pub(crate) fn drift(
+    desk: &Desk,
+    by: &Person,
+    id: &str,
+    sighting: Sighting,
+) -> Result<(Entry, Option<DriftReport>), DeskError> {
+    let entry = token(desk, id)?;
+    compare(desk, by)?;
+    let report = as_station(desk, by, |station| {
+        let order = DriftOrder { at: desk.now(), window: Window::around(DRIFT_STEPS), tolerance: TOLERANCE };
+        Ok(station.drift_of_codes(&entry, sighting, order)?)
+    })?;
+    Ok((entry, report))
+}
+
+/// Why a token shows other codes than its seed makes.
+pub(crate) fn why(desk: &Desk, by: &Person, id: &str, sighting: Sighting) -> Result<(Entry, Explained), DeskError> {
+    let entry = token(desk, id)?;
+    let params = entry.params.totp()?;
+    compare(desk, by)?;
+    let facts = Facts::new().with("deed", "explained");
+    let disclosure = Disclosure { facts, ..Disclosure::new(Purpose::CompareCode) };
+    let record = desk.opener.acting_for(&by.name).open(&entry, &disclosure)?;
+    let uri = KeyUri {
+        issuer: None,
+        account: Some("token".into()),
+        seed: record.seed,
+        algorithm: Some(params.algorithm),
+        digits: Some(params.digits),
+        step: Some(params.step),
+        counter: None,
+    };
+    let explained = explain(&uri.to_uri(), sighting, desk.now()).map_err(|_| DeskError::Broken)?;
+    Ok((entry, explained))
+}
+
+/// Whose token shows this: the whole escrow is searched.
+pub(crate) fn identify(desk: &Desk, by: &Person, sighting: Sighting) -> Result<CodeSearch, DeskError> {
+    compare(desk, by)?;
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    as_station(desk, by, |station| {
+        Ok(station.identify_code(sighting, desk.now(), Window::around(IDENTIFY_STEPS), threads)?)
+    })
+}
+
+/// Whoever compares often enough guesses.
+fn compare(desk: &Desk, by: &Person) -> Result<(), DeskError> {
+    let most = desk.settings().helpdesk.comparisons_per_clerk;
+    Rate::new("helpdesk comparisons", most, 3600).enter(desk, &by.name).map(drop)
+}
+
+fn as_station<T>(
+    desk: &Desk,
+    by: &Person,
+    job: impl FnOnce(&Station<'_>) -> Result<T, DeskError>,
+) -> Result<T, DeskError> {
+    let (escrow, opener): (_, Opener) = (desk.escrow.acting_for(&by.name), desk.opener.acting_for(&by.name));
+    let models = Models::builtin();
+    job(&Station { escrow: &escrow, officer: Some(&opener), models: &models, clock: &*desk.clock })
+}
