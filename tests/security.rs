@@ -55,7 +55,7 @@ fn tests() -> BTreeMap<String, Vec<String>> {
 
 /// What is wrong with a name: a file of tests, `test`, or `part-of-a-path::test` where two tests have one name.
 fn problem(name: &str, tests: &BTreeMap<String, Vec<String>>) -> Option<String> {
-    if name.ends_with(".rs") {
+    if name.strip_suffix(".rs").is_some() {
         return (!root().join(name).is_file()).then(|| format!("there is no file {name}"));
     }
     let (place, name) = name.split_once("::").map_or((None, name), |(place, name)| (Some(place), name));
