@@ -38,7 +38,7 @@ impl Problem {
     }
 }
 
-/// The bare fact; [`show`] makes a page or JSON of it.
+/// The bare fact; `show` makes a page or JSON of it.
 impl IntoResponse for DeskError {
     fn into_response(self) -> Response {
         let problem = Problem::of(&self);
