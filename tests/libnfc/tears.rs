@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -30,7 +31,14 @@ fn frames(desk: &Desk) -> Vec<String> {
     desk.run(&["burn"]).expect(0);
     desk.lab().command("chip nfc0 log clear").unwrap();
     desk.run(&["burn", "--replace"]).expect(0);
-    desk.lab().chip_log("nfc0").unwrap().into_iter().map(|(command, _)| command).collect()
+    // The program does not wait for the answer to its good night: the chip may hear it after the program has ended.
+    let given_up = Instant::now() + Duration::from_secs(10);
+    loop {
+        let frames: Vec<_> = desk.lab().chip_log("nfc0").unwrap().into_iter().map(|(command, _)| command).collect();
+        if frames.last().is_some_and(|last| last == "16f0") || Instant::now() > given_up {
+            return frames;
+        }
+    }
 }
 
 /// Whether a write reached the token since its log was cleared.

@@ -29,7 +29,7 @@ fn somebody_enrols_signs_in_and_out() {
     let manned = Manned::new();
     let mut browser = manned.admin();
     let start = browser.get("/").expect(303);
-    assert_eq!(start.header("location"), Some("/people"));
+    assert_eq!(start.header("location"), Some("/stations"));
     let people = browser.get("/people").expect(200);
     assert!(people.body.contains("ada") && people.body.contains("active"));
     assert_eq!(people.header("cache-control"), Some("no-store"));
