@@ -83,7 +83,6 @@ pub(crate) struct Given {
     pub(crate) codes: Vec<TimedCode>,
     /// When they were asked for.
     pub(crate) now: UnixTime,
-    pub(crate) drift: Option<ClockReading>,
 }
 
 /// Tokens that a text means: a serial number, a user, or a part of either.
@@ -159,7 +158,7 @@ pub(crate) fn codes(desk: &Desk, by: &Person, id: &str, wanted: Wanted, grounds:
         timed.valid_from = timed.valid_from.offset(-ahead);
         timed.valid_until = timed.valid_until.offset(-ahead);
     }
-    Ok(Given { entry, codes, now, drift })
+    Ok(Given { entry, codes, now })
 }
 
 /// One or two codes that somebody reads out, as a clerk types them.

@@ -29,8 +29,6 @@
 //! # }
 //! ```
 
-#![allow(dead_code, reason = "what the areas stand on is there before they are")]
-
 mod api;
 mod app;
 mod blocking;

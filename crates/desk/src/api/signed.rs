@@ -79,8 +79,6 @@ fn credentials(headers: &HeaderMap) -> Option<Credentials> {
 pub(crate) struct SignedStation {
     /// Who asks, as the register has it.
     pub(crate) station: Station,
-    /// The version of its record.
-    pub(crate) version: u64,
     /// What it sent.
     pub(crate) body: Bytes,
 }
@@ -91,9 +89,9 @@ impl FromRequest<App> for SignedStation {
     async fn from_request(request: Request, app: &App) -> Result<Self, Refused> {
         let signed = Signed::from_request(request, app).await?;
         let body = signed.body.clone();
-        let (station, version) =
+        let (station, _) =
             blocking(app, move |desk| Ok(desk.register().authenticate(&signed.credentials, signed.request())?)).await?;
-        Ok(Self { station, version, body })
+        Ok(Self { station, body })
     }
 }
 
