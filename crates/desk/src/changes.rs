@@ -60,6 +60,15 @@ impl Waiting {
         let changed = timeout_at(deadline, self.0.changed()).await;
         matches!(changed, Ok(Ok(()))) && !self.0.borrow().ended
     }
+
+    /// Waits for the next change, at most until then; whether the desk still serves.
+    pub(crate) async fn pause(&mut self, until: Instant) -> bool {
+        if self.0.borrow().ended {
+            return false;
+        }
+        let looked = timeout_at(until, self.0.changed()).await;
+        !matches!(looked, Ok(Err(_))) && !self.0.borrow().ended
+    }
 }
 
 async fn look(sender: Arc<watch::Sender<State>>, desk: Weak<Desk>) {

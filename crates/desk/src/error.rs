@@ -167,6 +167,18 @@ pub enum DeskError {
     /// What the escrow's tokens refuse.
     #[error(transparent)]
     Station(#[from] StationError),
+    /// Nobody may work on an order.
+    #[error("nothing says which stations may work on the order")]
+    AudienceMissing,
+    /// No token of an order is done.
+    #[error("no token of the order is done")]
+    NothingDone,
+    /// What the identity provider would not take.
+    #[error("the identity provider would not take one of the tokens: {why}")]
+    ExportRefused {
+        /// Which, and why.
+        why: String,
+    },
     /// What would be signed is not right.
     #[error("the audit trail is broken")]
     TrailBroken,
@@ -186,6 +198,7 @@ impl DeskError {
             Self::Malformed
             | Self::CodeWrong
             | Self::ReasonMissing
+            | Self::AudienceMissing
             | Self::CodesTooMany
             | Self::TimeUnreadable
             | Self::Typed(_)
@@ -209,6 +222,8 @@ impl DeskError {
             | Self::NotAnOrder { .. }
             | Self::OrderLineBusy { .. }
             | Self::Settled
+            | Self::NothingDone
+            | Self::ExportRefused { .. }
             | Self::TrailBroken
             | Self::Station(_) => StatusCode::CONFLICT,
             Self::Register(error) => register_status(error),
@@ -292,6 +307,9 @@ impl Remedy for DeskError {
             Self::TimeUnreadable => "time-unreadable",
             Self::Typed(error) => error.code(),
             Self::Station(error) => error.code(),
+            Self::AudienceMissing => "audience-missing",
+            Self::NothingDone => "nothing-done",
+            Self::ExportRefused { .. } => "order-export-refused",
             Self::TrailBroken => "trail-broken",
             Self::FormForeign => "form-foreign",
         }
@@ -344,6 +362,11 @@ impl Remedy for DeskError {
             Self::TimeUnreadable => "write it as 2026-11-30 14:05, in UTC",
             Self::Typed(error) => return error.remedy(),
             Self::Station(error) => return error.remedy(),
+            Self::AudienceMissing => "tick a location, a station, or every station",
+            Self::NothingDone => "wait until a station has burned one",
+            Self::ExportRefused { .. } => {
+                "give what is missing to `oathburn export --batch`, or choose another format there"
+            }
             Self::TrailBroken => "verify it, and call whoever keeps the escrow: somebody has changed the store",
             Self::FormForeign => "load the page again, and send the form once more",
         };

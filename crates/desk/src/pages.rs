@@ -9,6 +9,7 @@ mod sign_in;
 mod stations;
 mod time;
 mod trail;
+mod work;
 
 use axum::Router;
 use axum::http::header;
@@ -34,6 +35,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(account::routes())
         .merge(people::routes())
         .merge(stations::routes())
+        .merge(work::routes())
         .merge(helpdesk::routes())
         .merge(trail::routes())
 }

@@ -9,10 +9,12 @@
 //! look at ([`Conflict`]).
 
 mod conflict;
+mod export;
 mod lease;
 mod order;
 mod progress;
 mod report;
+mod results;
 #[cfg(test)]
 mod tests;
 pub mod wire;

@@ -11,7 +11,7 @@ use crate::stations::RegisterError;
 use crate::{DeskError, Role};
 
 oathburn_oath::variants! {
-    DeskError: Escrow Register Order NotAnOrder OrderLineBusy Settled RecordUnreadable Listen Plain CertificateFile CertificateRefused HostName Broken PageUnknown Method TooLarge TooSlow Malformed SignInNeeded RoleNeeded Throttled SignInWrong EnrolmentWrong CodeWrong PasswordWrong PasswordRefused PasswordsDiffer NameRefused NameTaken RolesMissing LastAdmin AdminThere ReasonMissing CodesTooMany TimeUnreadable Typed Station TrailBroken FormForeign
+    DeskError: Escrow Register Order NotAnOrder OrderLineBusy Settled RecordUnreadable Listen Plain CertificateFile CertificateRefused HostName Broken PageUnknown Method TooLarge TooSlow Malformed SignInNeeded RoleNeeded Throttled SignInWrong EnrolmentWrong CodeWrong PasswordWrong PasswordRefused PasswordsDiffer NameRefused NameTaken RolesMissing LastAdmin AdminThere ReasonMissing CodesTooMany TimeUnreadable Typed Station AudienceMissing NothingDone ExportRefused TrailBroken FormForeign
 }
 
 impl DeskError {
@@ -59,6 +59,9 @@ impl DeskError {
             Self::TimeUnreadable,
             Self::Typed(OathError::DisplayedCode),
             Self::Station(StationError::OfficerNeeded),
+            Self::AudienceMissing,
+            Self::NothingDone,
+            Self::ExportRefused { why: "8659614120101: Entra takes time steps of 30 and 60 seconds only".into() },
             Self::TrailBroken,
             Self::FormForeign,
         ]

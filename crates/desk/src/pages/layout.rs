@@ -12,6 +12,7 @@ const PLACES: &[(&str, &str, Role)] = &[
     ("/helpdesk", "Helpdesk", Role::Helpdesk),
     ("/audit", "Audit", Role::Auditor),
     ("/stations", "Stations", Role::Admin),
+    ("/work", "Work", Role::Admin),
     ("/people", "People", Role::Admin),
 ];
 

@@ -114,6 +114,9 @@ impl Desk {
 
     /// Settles a conflict. What is settled already stays as it is.
     pub fn settle(&self, person: &str, id: &[u8], how: Settlement, reason: &str) -> Result<(), DeskError> {
+        if reason.trim().is_empty() {
+            return Err(DeskError::ReasonMissing);
+        }
         let kept = self.get::<Conflict>(id)?.ok_or(DeskError::PageUnknown)?;
         let conflict = kept.value;
         let fits = match how {

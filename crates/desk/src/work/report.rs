@@ -4,7 +4,7 @@
 //! answered as before, and one that a desk began to note and did not finish is finished by the next.
 
 use oathburn_escrow::{
-    BatchId, Claim, Disclosure, EntryId, EntryState, Escrow, EscrowError, Facts, Line, Programmed, Purpose,
+    BatchId, Claim, Disclosure, EntryId, EntryState, Escrow, EscrowError, Facts, Line, LineState, Programmed, Purpose,
 };
 use oathburn_oath::{FamilyId, Remedy as _, Slot, TokenIdentity, TokenRecord};
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,10 @@ struct Told {
 
 impl Stored for Told {
     const KIND: &'static str = "line-report";
+
+    fn lookup(&self) -> Option<String> {
+        Some(format!("{}/{}", self.order, self.line))
+    }
 }
 
 /// When a token was burned, by its station's clock: reports do not come in that order.
@@ -197,6 +201,17 @@ impl Desk {
         })
     }
 
+    /// Which station told what became of a line: of the entry that counts, or that it failed.
+    pub(super) fn who_told(&self, order: BatchId, line: &Line) -> Result<Option<String>, DeskError> {
+        let entry = line.entry.as_ref().map(|entry| entry.id.to_string());
+        let is_it = |told: &Told| match line.state {
+            LineState::Failed => told.state == ReportState::Failed,
+            _ => told.entry.is_some() && told.entry == entry,
+        };
+        let told = self.find::<Told>(&format!("{order}/{}", line.number))?;
+        Ok(told.into_iter().map(|kept| kept.value).find(is_it).map(|told| told.station))
+    }
+
     /// Begins to note a report, and leaves it at that.
     #[cfg(test)]
     pub(super) fn begin_for_test(&self, worker: &Worker, report: &Report) {
@@ -331,7 +346,7 @@ impl Desk {
                 Err(EscrowError::BatchEnded { .. }) => ConflictKind::AfterCancel,
                 Err(error) => return Err(error.into()),
             },
-            Claim::Ended { state: oathburn_escrow::LineState::Done, .. } => ConflictKind::SecondToken,
+            Claim::Ended { state: LineState::Done, .. } => ConflictKind::SecondToken,
             Claim::Ended { .. } => ConflictKind::AfterFailure,
             Claim::Busy { .. } if !take_over => ConflictKind::Broken,
             // A process at the desk itself is at it: it ends soon.

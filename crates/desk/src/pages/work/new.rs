@@ -1,0 +1,241 @@
+//! A new order, from a list of users.
+
+use axum::extract::{Multipart, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+use oathburn_escrow::{Facts, NewLine};
+use oathburn_formats::{UserRow, read_users};
+use oathburn_oath::{Remedy, TotpParams};
+use oathburn_station::{BatchOptions, Models};
+use zeroize::Zeroizing;
+
+use super::WORK;
+use crate::blocking::blocking;
+use crate::pages::layout::{layout, token_field};
+use crate::pages::{notice, sentence};
+use crate::people::{Person, Role};
+use crate::stations::Station;
+use crate::work::{Audience, NewOrder};
+use crate::{App, Desk, DeskError};
+
+/// The most problems on one page.
+const SHOWN: usize = 500;
+
+/// What was filled in.
+#[derive(Default)]
+struct Filled {
+    name: String,
+    /// The list: it may hold seeds.
+    list: Zeroizing<Vec<u8>>,
+    issuer: String,
+    locations: Vec<String>,
+    stations: Vec<String>,
+    everywhere: bool,
+    replace: bool,
+    unlisted_model: bool,
+}
+
+/// Something that is wrong with a list.
+struct Problem {
+    row: usize,
+    column: Option<String>,
+    message: String,
+    remedy: Option<String>,
+}
+
+/// What became of a list.
+enum Judged {
+    Given(String),
+    Refused(Vec<Problem>),
+}
+
+pub(super) async fn form(State(app): State<App>, person: Person) -> Result<Response, DeskError> {
+    person.require(Role::Admin)?;
+    page(&app, &person, &Filled::default(), &html! {}).await
+}
+
+pub(super) async fn give(State(app): State<App>, person: Person, parts: Multipart) -> Result<Response, DeskError> {
+    person.require(Role::Admin)?;
+    let filled = read(parts).await?;
+    let by = person.name.clone();
+    let (judged, filled) = blocking(&app, move |desk| Ok((judge(desk, &by, &filled), filled))).await?;
+    let (status, said) = match judged {
+        Ok(Judged::Given(order)) => return Ok(Redirect::to(&format!("{WORK}/{order}")).into_response()),
+        Ok(Judged::Refused(problems)) => (StatusCode::UNPROCESSABLE_ENTITY, refused(&problems)),
+        Err(error) if error.status().is_client_error() => {
+            (error.status(), notice(&crate::problem::Problem::of(&error)))
+        }
+        Err(error) => return Err(error),
+    };
+    Ok((status, page(&app, &person, &filled, &said).await?).into_response())
+}
+
+async fn read(mut parts: Multipart) -> Result<Filled, DeskError> {
+    let mut filled = Filled::default();
+    while let Some(part) = parts.next_field().await.map_err(|_| DeskError::Malformed)? {
+        let field = part.name().unwrap_or_default().to_owned();
+        let file = part.file_name().unwrap_or_default().to_owned();
+        let bytes = part.bytes().await.map_err(|_| DeskError::Malformed)?;
+        let text = || String::from_utf8(bytes.to_vec()).map_err(|_| DeskError::Malformed);
+        match field.as_str() {
+            "name" => filled.name = text()?.trim().chars().take(200).collect(),
+            "issuer" => filled.issuer = text()?.trim().chars().take(200).collect(),
+            // Of a file and a text the one that is there counts.
+            "file" | "list" if !bytes.is_empty() => {
+                filled.list = Zeroizing::new(bytes.to_vec());
+                if field == "file" && filled.name.is_empty() {
+                    filled.name = file.chars().take(200).collect();
+                }
+            }
+            "location" => filled.locations.push(text()?),
+            "station" => filled.stations.push(text()?),
+            "everywhere" => filled.everywhere = true,
+            "replace" => filled.replace = true,
+            "unlisted-model" => filled.unlisted_model = true,
+            _ => {}
+        }
+    }
+    Ok(filled)
+}
+
+/// Gives the order, or says everything that is wrong with it.
+fn judge(desk: &Desk, person: &str, filled: &Filled) -> Result<Judged, DeskError> {
+    let problem = |row, column: Option<String>, error: &dyn Remedy| Problem {
+        row,
+        column,
+        message: error.to_string(),
+        remedy: error.remedy(),
+    };
+    let rows = match read_users(&filled.list) {
+        Ok(rows) => rows,
+        Err(problems) => {
+            let of = |one: &oathburn_formats::UsersProblem| problem(one.row, one.column.clone(), &one.fault);
+            return Ok(Judged::Refused(problems.iter().map(of).collect()));
+        }
+    };
+    let issuer = Some(filled.issuer.as_str()).filter(|issuer| !issuer.is_empty());
+    let lines: Vec<NewLine> = rows.iter().map(|row| line(row, issuer)).collect();
+    let options = BatchOptions {
+        replace: filled.replace,
+        unlisted_model: filled.unlisted_model,
+        ..BatchOptions::from_facts(&Facts::new())
+    };
+    let mut problems: Vec<Problem> = Vec::new();
+    for one in desk.check_order(&lines, &options, &Models::builtin())? {
+        problems.push(problem(rows[one.line].row, Some(one.what.into()), &one.error));
+    }
+    if filled.locations.is_empty() && filled.stations.is_empty() && !filled.everywhere {
+        problems.push(problem(0, None, &DeskError::AudienceMissing));
+    }
+    if !problems.is_empty() {
+        return Ok(Judged::Refused(problems));
+    }
+    let audience = if filled.everywhere {
+        Audience::default()
+    } else {
+        Audience { stations: filled.stations.clone(), locations: filled.locations.clone() }
+    };
+    let name = if filled.name.is_empty() { "users" } else { &filled.name };
+    let order = desk.give_order(person, NewOrder { name, audience, options, lines })?;
+    Ok(Judged::Given(order.to_string()))
+}
+
+fn line(row: &UserRow, issuer: Option<&str>) -> NewLine {
+    let params = TotpParams::default();
+    NewLine {
+        upn: Some(row.upn.clone()),
+        serial: row.serial.clone(),
+        issuer: row.issuer.clone().or_else(|| issuer.map(Into::into)),
+        label: row.label.clone(),
+        params: TotpParams {
+            algorithm: row.algorithm.unwrap_or(params.algorithm),
+            digits: row.digits.unwrap_or(params.digits),
+            step: row.step.unwrap_or(params.step),
+        },
+        seed: row.seed.clone(),
+    }
+}
+
+async fn page(app: &App, person: &Person, filled: &Filled, said: &Markup) -> Result<Response, DeskError> {
+    let stations = blocking(app, |desk| Ok(desk.register().list()?)).await?;
+    let body = html! {
+        p { "The list is CSV with a header: upn, and if you like serial, seed, algorithm, time step, issuer, label, in any order. \
+             A seed is made for each line that prescribes none. The helpdesk has codes for every user from the moment on that the order is given." }
+        (said)
+        form method="post" action="/work/new" enctype="multipart/form-data" {
+            (token_field(&person.visit))
+            label for="file" { "List of users" }
+            input type="file" id="file" name="file" accept=".csv,text/csv";
+            label for="list" { "or paste it here" }
+            textarea id="list" name="list" rows="6" spellcheck="false" autocomplete="off" {}
+            label for="name" { "Name of the order" }
+            input type="text" id="name" name="name" value=(filled.name) maxlength="200";
+            label for="issuer" { "Service of lines that name none" }
+            input type="text" id="issuer" name="issuer" value=(filled.issuer) maxlength="200";
+            (audience_boxes(&stations, &Audience { stations: filled.stations.clone(), locations: filled.locations.clone() }, filled.everywhere))
+            fieldset {
+                legend { "What may be overwritten" }
+                label.inline { input type="checkbox" name="replace" value="yes" checked[filled.replace]; "Replace seeds that are in use" }
+                label.inline { input type="checkbox" name="unlisted-model" value="yes" checked[filled.unlisted_model]; "Write to tokens of unknown models" }
+            }
+            div.actions { button { "Give the order" } }
+        }
+        p { a href=(WORK) { "Back to all orders" } }
+    };
+    Ok(layout(person, WORK, "New order", &body))
+}
+
+/// Who may work on it.
+pub(super) fn audience_boxes(stations: &[Station], audience: &Audience, everywhere: bool) -> Markup {
+    let mut locations: Vec<&str> = stations.iter().map(|station| station.location.as_str()).collect();
+    locations.sort_unstable();
+    locations.dedup();
+    html! {
+        fieldset {
+            legend { "Which stations may work on it" }
+            label.inline { input type="checkbox" name="everywhere" value="yes" checked[everywhere]; "Every station that is signed in" }
+            @for location in locations {
+                @let ticked = audience.locations.iter().any(|one| one == location);
+                label.inline { input type="checkbox" name="location" value=(location) checked[ticked]; "All at " (location) }
+            }
+            @if !stations.is_empty() {
+                details open[!audience.stations.is_empty()] {
+                    summary { "Single stations (" (stations.len()) ")" }
+                    @for station in stations {
+                        @let mac = station.mac.to_string();
+                        label.inline {
+                            input type="checkbox" name="station" value=(mac) checked[audience.stations.contains(&mac)];
+                            (mac) " at " (station.location)
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn refused(problems: &[Problem]) -> Markup {
+    html! {
+        div.problem role="alert" {
+            p { "The order was not given; nothing was written. Mend these, and send the list once more." }
+            div.table {
+                table {
+                    caption { "What is wrong" }
+                    thead { tr { th scope="col" { "Row" } th scope="col" { "Column" } th scope="col" { "Problem" } th scope="col" { "What to do" } } }
+                    tbody {
+                        @for problem in problems.iter().take(SHOWN) {
+                            tr {
+                                td { @if problem.row > 0 { (problem.row) } }
+                                td { (problem.column.as_deref().unwrap_or_default()) }
+                                td { (sentence(&problem.message)) "." }
+                                td { @if let Some(remedy) = &problem.remedy { (sentence(remedy)) "." } }
+                            }
+                        }
+                    }
+                }
+            }
+            @if problems.len() > SHOWN { p { "… and " (problems.len() - SHOWN) " more." } }
+        }
+    }
+}
