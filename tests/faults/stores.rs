@@ -100,10 +100,10 @@ impl Drop for Holder {
     }
 }
 
-/// An example of the escrow's crate, built first if need be.
+/// An example of the escrow's crate, built first if need be; with the whole workspace, what it depends on is as in tests.
 fn example(name: &str) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", "oathburn-escrow", "--example", name, "--message-format", "json"]);
+    cargo.args(["build", "--quiet", "--workspace", "--example", name, "--message-format", "json"]);
     let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().unwrap();
     let messages = String::from_utf8(output.stdout).unwrap();
     let executable = |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["executable"].clone();

@@ -19,7 +19,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let color = if stdout().is_terminal() { "always" } else { "never" };
     step("format", || cargo(&["fmt", "--all", "--check", "--", "--color", color]))?;
     step("lint", || cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"]))?;
-    step("programs", || cargo(&["build", "--workspace", "--bins"]))?;
+    // With tests and examples, what all depend on has one set of features, and is compiled once.
+    step("programs", || cargo(&["build", "--workspace", "--lib", "--bins", "--tests", "--examples"]))?;
     step("without libnfc", || {
         cargo(&["check", "--package", "oathburn", "--bins", "--no-default-features"])?;
         cargo(&["test", "--package", "oathburn-reader", "--lib", "--no-default-features", "--quiet"])

@@ -215,17 +215,19 @@ pub fn emulate_binary() -> Result<PathBuf, EmulatorError> {
     BUILT.get_or_init(build).clone().map_err(|reason| EmulatorError::LabEnded { reason })
 }
 
-/// Asks cargo, which also says where the program lies.
+/// Asks cargo, which also says where the program lies. With the whole workspace and an example beside it, what it depends
+/// on has the features that it has in tests, and is not compiled once more.
 fn build() -> Result<PathBuf, String> {
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "oathburn-emulator", "--bin", "emulate", "--message-format", "json"])
+        .args(["build", "--quiet", "--workspace", "--bin", "emulate", "--example", "code_rates"])
+        .args(["--message-format", "json"])
         .arg("--manifest-path")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
         .output()
         .map_err(|error| format!("cargo does not run: {error}"))?;
     let messages = String::from_utf8_lossy(&output.stdout);
     let executable = |line: &str| {
-        let message: Value = serde_json::from_str(line).ok()?;
+        let message: Value = serde_json::from_str(line).ok().filter(|it: &Value| it["target"]["name"] == "emulate")?;
         message["executable"].as_str().map(PathBuf::from)
     };
     messages
