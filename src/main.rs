@@ -13,6 +13,7 @@ mod output;
 mod privacy;
 mod progress;
 mod prompt;
+mod whole_file;
 
 use std::ffi::OsStr;
 use std::process::ExitCode;

@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -224,7 +225,7 @@ fn what_is_no_list_is_refused_for_what_it_is() {
     let desk = desk();
     for (name, code) in [
         ("entra/bad-zip.csv", "file-wrapped"),
-        ("privacyidea/bad-pgp.csv", "file-wrapped"),
+        ("privacyidea/bad-pgp.csv", "pgp-not-opened"),
         ("entra/bad-empty.csv", "file-empty"),
         ("otpauth/bad-no-qr-code.png", "no-qr-code"),
         ("otpauth/bad-qr-url.png", "not-a-seed"),
@@ -253,6 +254,102 @@ fn age_files_are_opened_on_the_way() {
     let json = import(&desk, &["--age-identity", &identity, &file]).expect(0).json();
     assert_eq!((json["format"].as_str(), counts(&json)), (Some("entra"), (2, 0, 0)));
     assert_eq!(import(&desk, &["--age-identity", &file, &file]).expect(7).error_code(), "age-not-opened");
+}
+
+/// `GnuPG` with a key ring of the test's own; it ends with the test.
+struct Gnupg {
+    desk: Desk,
+}
+
+impl Gnupg {
+    /// With a key of ACME's, which needs no passphrase.
+    fn new() -> Self {
+        let gnupg = Self { desk: desk() };
+        fs::create_dir(gnupg.home()).unwrap();
+        fs::set_permissions(gnupg.home(), PermissionsExt::from_mode(0o700)).unwrap();
+        gnupg.gpg(&["--passphrase", "", "--quick-generate-key", "it@acme.example", "default", "default", "never"]);
+        gnupg
+    }
+
+    /// Where it looks when nobody says another place: that is how the program finds it, too.
+    fn home(&self) -> PathBuf {
+        self.desk.home().join(".gnupg")
+    }
+
+    fn gpg(&self, arguments: &[&str]) {
+        let mut gpg = Command::new("gpg");
+        gpg.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", self.desk.home());
+        let run = gpg.args(["--quiet", "--batch", "--pinentry-mode", "loopback"]).args(arguments).output().unwrap();
+        assert!(run.status.success(), "{run:?}");
+    }
+}
+
+impl Drop for Gnupg {
+    fn drop(&mut self) {
+        let _ = Command::new("gpgconf").env("HOME", self.desk.home()).args(["--kill", "all"]).status();
+    }
+}
+
+#[test]
+fn openpgp_messages_are_opened_by_gnupg() {
+    let gnupg = Gnupg::new();
+    let desk = &gnupg.desk;
+    let row = |number: usize| HEADER.to_owned() + &row(&format!("230000000000{number}"), number);
+    let paths = ["key.csv", "password.csv", "signed.csv"].map(|name| desk.home().join(name));
+    for (number, path) in paths.iter().enumerate() {
+        fs::write(path, row(number)).unwrap();
+    }
+    let [key, password, signed] = paths.map(|path| path.to_str().unwrap().to_owned());
+    let secret = write(desk, "password", "correct horse\n");
+
+    gnupg.gpg(&["--armor", "--recipient", "it@acme.example", "--trust-model", "always", "--encrypt", &key]);
+    let json = import(desk, &[&format!("{key}.asc")]).expect(0).json();
+    assert_eq!((json["format"].as_str(), counts(&json)), (Some("entra"), (1, 0, 0)));
+
+    gnupg.gpg(&["--passphrase", "correct horse", "--symmetric", &password]);
+    let file = format!("{password}.gpg");
+    assert_eq!(import(desk, &[&file]).expect(7).error_code(), "pgp-not-opened");
+    let wrong = write(desk, "wrong", "incorrect\n");
+    assert_eq!(import(desk, &["--password-file", &wrong, &file]).expect(7).error_code(), "pgp-not-opened");
+    assert_eq!(counts(&import(desk, &["--password-file", &secret, &file]).expect(0).json()), (1, 0, 0));
+
+    // From a pipe, and signed: what was changed on the way is not looked at.
+    let sign = ["--armor", "--recipient", "it@acme.example", "--trust-model", "always", "--sign", "--encrypt"];
+    gnupg.gpg(&[&sign[..], &[&signed]].concat());
+    let whole = fs::read_to_string(format!("{signed}.asc")).unwrap();
+    let piped = |text: &str| desk.run_with(&["import", "--json", "-"], text);
+    for place in [whole.len() / 2, whole.len() - 120] {
+        let other = if whole.as_bytes()[place] == b'A' { "B" } else { "A" };
+        let changed = [&whole[..place], other, &whole[place + 1..]].concat();
+        assert_eq!(piped(&changed).expect(7).error_code(), "pgp-not-opened");
+        assert_eq!(piped(&whole[..place]).expect(7).error_code(), "pgp-not-opened");
+    }
+    assert_eq!(counts(&piped(&whole).expect(0).json()), (1, 0, 0));
+    assert_eq!(entries(desk), 3);
+}
+
+#[test]
+fn every_problem_is_in_the_table_however_many_there_are() {
+    let desk = desk();
+    // More than are told: bad seeds, and numbers that lost their zeros.
+    let bad: String = (0..1200).map(|one| row(&format!("23{one:011}"), one).replace(",ON", ",1N")).collect();
+    let short: String = (0..1200).map(|one| row(&format!("{:010}", 7_000_000 + one), one)).collect();
+    let file = write(&desk, "tokens.csv", &(HEADER.to_owned() + &row("2400000000001", 9999) + &bad + &short));
+    let table = desk.home().join("problems.csv");
+    let json = import(&desk, &["--problems", table.to_str().unwrap(), &file]).expect(7).json();
+    assert_eq!((json["problem_count"].as_u64(), json["problems"].as_array().unwrap().len()), (Some(2400), 1000));
+    let text = fs::read_to_string(&table).unwrap();
+    assert!(text.starts_with("line,column,code,message,remedy\n3,secret key,"), "{text:.200}");
+    let lines: BTreeSet<u32> =
+        text.lines().skip(1).map(|line| line.split(',').next().unwrap().parse().unwrap()).collect();
+    assert_eq!(lines, (3..2403).collect());
+    assert_eq!(entries(&desk), 0);
+    // A table that cannot be written is said before anything is looked at.
+    let nowhere = desk.home().join("no/problems.csv");
+    assert_eq!(
+        import(&desk, &["--problems", nowhere.to_str().unwrap(), &file]).expect(7).error_code(),
+        "file-not-written"
+    );
 }
 
 #[test]

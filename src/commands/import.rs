@@ -1,6 +1,7 @@
 //! `oathburn import`
 
 mod judge;
+mod pgp;
 mod problem;
 mod source;
 
@@ -38,8 +39,8 @@ const CHUNK: usize = 5000;
 /// where a known product has it, and to `preprogrammed` otherwise; the accounts of authenticator apps have no serial
 /// number, belong to `authenticator` and are known by issuer and name.
 ///
-/// A file that was encrypted with age is opened on the way, and so are pictures of QR codes. For OpenPGP:
-/// `gpg --decrypt FILE | oathburn import -`. Nothing is ever written to a temporary file.
+/// A file that was encrypted with age is opened on the way, one of OpenPGP by your own gpg, and pictures of QR codes are
+/// read. Nothing is ever written to a temporary file.
 #[derive(Args, Debug)]
 pub(crate) struct Import {
     /// The file (`-`: stdin); several only where they are pictures
@@ -54,6 +55,9 @@ pub(crate) struct Import {
     /// Take in what is right, and leave out what is not
     #[arg(long)]
     keep_going: bool,
+    /// Write every problem to FILE (CSV: line, column, code, message, remedy), in the order in which they are found
+    #[arg(long, value_name = "FILE")]
+    problems: Option<PathBuf>,
     /// A file whose first line is the password of the file (`-`: stdin)
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
@@ -128,7 +132,8 @@ impl Import {
         let mut options =
             ReadOptions { password: source.password(), unsaid: self.unsaid(), ignore_mac: self.ignore_mac };
         let mut judge = Judge::new(&context.models, self.family.clone(), self.serial_digits, format);
-        let mut tally = look(context, &escrow, format, &mut source, &mut options, &mut judge)?;
+        let problems = Problems::new(self.problems.as_deref())?;
+        let mut tally = look(context, &escrow, format, &mut source, &mut options, &mut judge, problems)?;
         let refused = tally.problems.count();
         if refused > 0 && !self.keep_going {
             return Err(refusal(context, format, &tally));
@@ -190,9 +195,9 @@ fn look(
     source: &mut Source,
     options: &mut ReadOptions,
     judge: &mut Judge<'_>,
+    mut problems: Problems,
 ) -> std::result::Result<Tally, Failure> {
     let progress = context.talk.counter("rows looked at");
-    let mut problems = Problems::default();
     let (mut there, mut new) = (0, 0);
     let mut chunk = Vec::with_capacity(CHUNK);
     let mut failed = None;
@@ -249,7 +254,7 @@ fn look(
     // What can be said of rows together only when all were seen.
     let (wrong, repeated) = judge.finish(&mut problems);
     let new = u64::saturating_sub(new, wrong + repeated);
-    problems.sort();
+    problems.finish()?;
     Ok(Tally { imported: new, skipped: there + repeated, problems, signed })
 }
 
@@ -261,6 +266,7 @@ fn to_json(format: &dyn Format, tally: &Tally, dry_run: bool) -> Value {
         "skipped": tally.skipped,
         "signature": tally.signed.then_some("unverified"),
         "problems": tally.problems.to_json(),
+        "problem_count": tally.problems.count(),
     })
 }
 

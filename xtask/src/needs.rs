@@ -57,6 +57,7 @@ pub(crate) const NEEDS: &[Need] = &[
         probe: Probe::Program("rsvg-convert"),
     },
     Need { package: "qrencode", reason: "a foreign maker of QR codes", probe: Probe::Program("qrencode") },
+    Need { package: "gnupg", reason: "opens what makers encrypt with OpenPGP", probe: Probe::Program("gpg") },
     Need {
         package: "openssh-client",
         reason: "a foreign maker of officers' keys",

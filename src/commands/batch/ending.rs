@@ -6,7 +6,7 @@ use oathburn_escrow::{BatchId, Escrow};
 use oathburn_station::BatchEnd;
 use serde_json::json;
 
-use super::results::{csv, write_file};
+use super::results::csv;
 use super::status::to_json;
 use super::work::Work;
 use crate::commands::Result;
@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Outcome;
+use crate::whole_file::write_whole;
 
 pub(super) fn outcome(escrow: &Escrow, batch: BatchId, end: BatchEnd, work: &Work, hook_failures: u64) -> Result {
     if let BatchEnd::Stopped(error) = end {
@@ -62,7 +63,7 @@ pub(super) fn outcome(escrow: &Escrow, batch: BatchId, end: BatchEnd, work: &Wor
     }
     if let Some(path) = &work.results {
         let (file, rows) = csv(escrow, batch)?;
-        write_file(path, |out| out.write_all(&file)).map_err(|failure| failure.beside(&json))?;
+        write_whole(path, |out| out.write_all(&file)).map_err(|failure| failure.beside(&json))?;
         let _ = writeln!(text, "{rows} lines written to {}", path.display());
         json["results"] = path.display().to_string().into();
     }

@@ -8,12 +8,12 @@ use oathburn_escrow::{Line, LineState};
 use oathburn_formats::QrCode;
 use serde_json::json;
 
-use super::results::write_file;
 use super::status::chosen;
 use crate::commands::Result;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Outcome, printable};
+use crate::whole_file::write_whole;
 
 /// Write labels or hand-over sheets for the tokens that are done, as HTML to print
 ///
@@ -48,7 +48,7 @@ impl Labels {
             return Err(failure);
         }
         page.push_str("</body>\n</html>\n");
-        write_file(&self.out, |out| out.write_all(page.as_bytes()))?;
+        write_whole(&self.out, |out| out.write_all(page.as_bytes()))?;
         let what = if self.sheets { "sheets" } else { "labels" };
         let json = json!({ "batch": batch.id.to_string(), "file": self.out.display().to_string(), "count": count });
         Ok(Outcome::new(json, format!("{count} {what} written to {}\n", self.out.display())))

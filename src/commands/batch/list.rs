@@ -13,10 +13,10 @@ use oathburn_station::{PlanProblem, Prescribed};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::results::write_file;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::printable;
+use crate::whole_file::write_whole;
 
 /// Problems that are told to people, and to programs. A list may have a million; a table has all of them.
 const SHOWN: usize = 20;
@@ -187,7 +187,7 @@ pub(super) fn refused(path: &Path, problems: impl ExactSizeIterator<Item = Probl
 
 /// Every problem as a row.
 fn write_table(table: &Path, problems: &mut dyn Iterator<Item = Problem>) -> Result<(), Failure> {
-    write_file(table, |file| {
+    write_whole(table, |file| {
         let mut rows = csv::Writer::from_writer(file);
         rows.write_record(["row", "column", "code", "message", "remedy"])?;
         for Problem { row, column, code, message, remedy } in problems {

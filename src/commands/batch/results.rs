@@ -1,7 +1,6 @@
 //! What became of the lines, as CSV: `batch results`, and `--results` at the end of a run.
 
-use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -13,6 +12,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Outcome, rfc3339};
+use crate::whole_file::{unwritten, write_whole};
 
 /// Write what became of the lines of a batch, as CSV
 ///
@@ -37,7 +37,7 @@ impl Results {
             let text = String::from_utf8(file).map_err(|_| unwritten(&self.out, &io::ErrorKind::InvalidData.into()))?;
             return Ok(Outcome::new(json, text));
         }
-        write_file(&self.out, |out| out.write_all(&file))?;
+        write_whole(&self.out, |out| out.write_all(&file))?;
         Ok(Outcome::new(json, format!("{rows} lines written to {}\n", self.out.display())))
     }
 }
@@ -76,33 +76,4 @@ fn record(line: &Line) -> [String; 8] {
         drift.map(|seconds| seconds.to_string()).unwrap_or_default(),
         failure.unwrap_or_default(),
     ]
-}
-
-/// Writes a file whole, or leaves the one that was there.
-pub(super) fn write_file(
-    path: &Path,
-    job: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> std::result::Result<(), Failure> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || {
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(format!(".{}.tmp", std::process::id()));
-        let beside = folder.join(name);
-        let mut file = BufWriter::new(fs::File::create(&beside)?);
-        let written = job(&mut file)
-            .and_then(|()| file.flush())
-            .and_then(|()| file.get_ref().sync_all())
-            .and_then(|()| fs::rename(&beside, path));
-        if written.is_err() {
-            // Half a file is of no use.
-            let _ = fs::remove_file(&beside);
-        }
-        written
-    };
-    write().map_err(|error: io::Error| unwritten(path, &error))
-}
-
-fn unwritten(path: &Path, error: &io::Error) -> Failure {
-    let message = format!("failed to write {}: {error}", path.display());
-    Failure::new(Exit::Input, "file-not-written", message, "check the folder's rights and room, and write it again")
 }

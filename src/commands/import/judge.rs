@@ -143,11 +143,10 @@ impl<'a> Judge<'a> {
             }
         }
         if let Some(lengths) = &self.lengths {
-            // Those beyond the first ones are left out without being named.
             for (line, error) in lengths.suspects() {
                 problems.add(Some(line), Some("serial number".to_owned()), error.into());
+                wrong += 1;
             }
-            wrong += lengths.suspect_count();
         }
         (wrong, repeated)
     }

@@ -1,10 +1,13 @@
 //! What is wrong with the rows of a file, told to people and to programs.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::output::printable;
 use crate::progress::Talk;
+use crate::whole_file::{WholeFile, unwritten};
 
 /// Problems that are told one by one; the others are counted.
 const TOLD: usize = 1000;
@@ -18,6 +21,16 @@ pub(super) struct Problems {
     count: u64,
     /// Why the rest of the file could not be read.
     of_file: bool,
+    /// Where all of them go, each as soon as it is found.
+    table: Option<Table>,
+}
+
+/// All problems as rows.
+struct Table {
+    rows: csv::Writer<WholeFile>,
+    path: PathBuf,
+    /// Whether a row could not be written.
+    failed: Option<csv::Error>,
 }
 
 struct Problem {
@@ -26,11 +39,44 @@ struct Problem {
     failure: Failure,
 }
 
+impl Table {
+    fn begin(path: &Path) -> Result<Self, Failure> {
+        let mut rows = csv::Writer::from_writer(WholeFile::create(path)?);
+        let failed = rows.write_record(["line", "column", "code", "message", "remedy"]).err();
+        Ok(Self { rows, path: path.into(), failed })
+    }
+
+    fn add(&mut self, Problem { line, column, failure }: &Problem) {
+        if self.failed.is_none() {
+            let line = line.map(|line| line.to_string()).unwrap_or_default();
+            let [column, remedy] = [column, &failure.remedy].map(|text| text.as_deref().unwrap_or_default());
+            self.failed = self.rows.write_record([&line, column, failure.code, &failure.message, remedy]).err();
+        }
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        if let Some(error) = self.failed {
+            return Err(unwritten(&self.path, &error.into()));
+        }
+        let file = self.rows.into_inner().map_err(|error| unwritten(&self.path, error.error()))?;
+        file.finish()
+    }
+}
+
 impl Problems {
+    /// None so far. Whatever comes is written to `table`, too.
+    pub(super) fn new(table: Option<&Path>) -> Result<Self, Failure> {
+        Ok(Self { table: table.map(Table::begin).transpose()?, ..Self::default() })
+    }
+
     pub(super) fn add(&mut self, line: Option<u64>, column: Option<String>, failure: Failure) {
         self.count += 1;
+        let problem = Problem { line, column, failure };
+        if let Some(table) = &mut self.table {
+            table.add(&problem);
+        }
         if self.told.len() < TOLD {
-            self.told.push(Problem { line, column, failure });
+            self.told.push(problem);
         }
     }
 
@@ -38,16 +84,22 @@ impl Problems {
     pub(super) fn add_of_file(&mut self, failure: Failure) {
         self.of_file = true;
         self.count += 1;
-        self.told.insert(0, Problem { line: None, column: None, failure });
+        let problem = Problem { line: None, column: None, failure };
+        if let Some(table) = &mut self.table {
+            table.add(&problem);
+        }
+        self.told.insert(0, problem);
     }
 
     pub(super) const fn count(&self) -> u64 {
         self.count
     }
 
-    /// In the order of lines; what is wrong with the file comes first.
-    pub(super) fn sort(&mut self) {
+    /// All were found: the table is there now, and what is told stands in the order of lines; what is wrong with the
+    /// file comes first.
+    pub(super) fn finish(&mut self) -> Result<(), Failure> {
         self.told.sort_by_key(|problem| problem.line);
+        self.table.take().map_or(Ok(()), Table::finish)
     }
 
     /// The only problem, where it is one of the file as a whole.
@@ -71,7 +123,7 @@ impl Problems {
         }
         let more = self.count.saturating_sub(self.told.len().min(SHOWN) as u64);
         if more > 0 {
-            talk.warn(format_args!("and {more} more; --json tells up to {TOLD}"));
+            talk.warn(format_args!("and {more} more; --json tells up to {TOLD}, --problems FILE writes all of them"));
         }
     }
 

@@ -10,6 +10,7 @@ use oathburn_formats::{Format, FormatError, MAX_IMAGE_LEN, ReadOptions, Remarks,
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
+use super::pgp::{self, Message};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -39,7 +40,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
 }
 
 /// All of it, in a buffer that is wiped.
-fn keep(source: &mut dyn Read, path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+pub(super) fn keep(source: &mut dyn Read, path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let mut kept = Zeroizing::new(vec![0; HEAD]);
     let mut len = 0;
     loop {
@@ -104,6 +105,12 @@ impl Source {
                 (source.from, source.spent) = (From::Kept(inner), true);
                 wrapping(&source.head()?).check()?;
             }
+            Wrapping::Pgp => {
+                let password = source.password.clone();
+                let inner = pgp::open(source.message()?, password.as_ref(), context.talk.can_ask(), first, MAX_KEPT)?;
+                (source.from, source.spent) = (From::Kept(inner), password.is_some());
+                wrapping(&source.head()?).check()?;
+            }
             wrapping => wrapping.check()?,
         }
         Ok(source)
@@ -137,6 +144,18 @@ impl Source {
                 let mut head = Zeroizing::new(Vec::with_capacity(HEAD));
                 let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.take(HEAD as u64).read_to_end(&mut head));
                 read.map(|_| head).map_err(|error| unreadable(Path::new(self.name.as_deref().unwrap_or("-")), &error))
+            }
+        }
+    }
+
+    /// All of it, for another program.
+    fn message(&mut self) -> Result<Message<'_>, Failure> {
+        match &mut self.from {
+            From::Kept(bytes) => Ok(Message::Bytes(bytes)),
+            From::File(file) => {
+                let begun = file.seek(SeekFrom::Start(0)).and_then(|_| file.try_clone());
+                let begun = begun.map_err(|error| unreadable(Path::new(self.name.as_deref().unwrap_or("-")), &error));
+                begun.map(Message::File)
             }
         }
     }

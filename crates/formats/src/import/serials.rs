@@ -6,16 +6,14 @@ use oathburn_oath::SerialNumber;
 
 use crate::{Format, FormatError};
 
-/// Lines that are named for each length; a file that lost its zeros lost all of them.
-const NAMED: usize = 20;
 /// More zeros than this begin no serial number.
 const MOST_ZEROS: usize = 6;
 /// Shorter numbers have any length.
 const LEAST_DIGITS: usize = 8;
 
-/// The lengths of a file's serial numbers, as far as they are all digits.
+/// The lengths of a file's serial numbers, as far as they are all digits, each with its lines: eight bytes a row.
 #[derive(Debug, Default)]
-pub struct SerialLengths(BTreeMap<usize, (u64, Vec<u64>)>);
+pub struct SerialLengths(BTreeMap<usize, Vec<u64>>);
 
 impl SerialLengths {
     /// Whether files of a format pass through spreadsheets: they are cells, and nothing says that they are texts.
@@ -26,11 +24,7 @@ impl SerialLengths {
     /// Notes the serial number of a row.
     pub fn note(&mut self, line: u64, serial: &SerialNumber) {
         if let Some(len) = digits(serial) {
-            let (count, lines) = self.0.entry(len).or_default();
-            *count += 1;
-            if lines.len() < NAMED {
-                lines.push(line);
-            }
+            self.0.entry(len).or_default().push(line);
         }
     }
 
@@ -42,26 +36,14 @@ impl SerialLengths {
         suspect.then_some(FormatError::ZerosLost { found, others })
     }
 
-    /// The lengths that are suspect, each with what is known of it, and the longest.
-    fn short(&self) -> impl Iterator<Item = (usize, usize, &(u64, Vec<u64>))> {
+    /// The lines with suspect serial numbers, length by length, and why they are.
+    pub fn suspects(&self) -> impl Iterator<Item = (u64, FormatError)> {
         let others = self.0.last_key_value().map_or(0, |(len, _)| *len);
         let suspect = move |len: usize| others >= LEAST_DIGITS && len < others && others - len <= MOST_ZEROS;
-        self.0.iter().filter(move |(len, _)| suspect(**len)).map(move |(len, lines)| (*len, others, lines))
-    }
-
-    /// The first lines with suspect serial numbers, and why they are, in the order of lines.
-    pub fn suspects(&self) -> Vec<(u64, FormatError)> {
-        let mut found = Vec::new();
-        for (len, others, (_, lines)) in self.short() {
-            found.extend(lines.iter().map(|&line| (line, FormatError::ZerosLost { found: len, others })));
-        }
-        found.sort_by_key(|(line, _)| *line);
-        found
-    }
-
-    /// How many rows have them.
-    pub fn suspect_count(&self) -> u64 {
-        self.short().map(|(.., (count, _))| count).sum()
+        let short = self.0.iter().filter(move |(len, _)| suspect(**len));
+        short.flat_map(move |(&found, lines)| {
+            lines.iter().map(move |&line| (line, FormatError::ZerosLost { found, others }))
+        })
     }
 }
 
@@ -83,12 +65,11 @@ mod tests {
             lengths.note(line, &serial(text));
         }
         let lost = FormatError::ZerosLost { found: 9, others: 13 };
-        assert_eq!(lengths.suspects(), [(3, lost.clone()), (6, lost.clone())]);
-        assert_eq!(lengths.suspect_count(), 2);
+        assert_eq!(lengths.suspects().collect::<Vec<_>>(), [(3, lost.clone()), (6, lost.clone())]);
         assert_eq!(lengths.suspect(&serial("123456789")), Some(lost));
         for sound in ["0000123456789", "TOK1", "12345"] {
             assert_eq!(lengths.suspect(&serial(sound)), None, "{sound}");
         }
-        assert!(SerialLengths::default().suspects().is_empty());
+        assert!(SerialLengths::default().suspects().next().is_none());
     }
 }
