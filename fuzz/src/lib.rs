@@ -16,7 +16,9 @@ use oathburn_desk::protocol::{
     StationStatus,
 };
 use oathburn_desk::stations::{LoginCode, MacId, VerificationCode, csv};
-use oathburn_escrow::{Checkpoint, EscrowError, Member, Officer, PublicLine, Roster, StationKey};
+use oathburn_escrow::{
+    Checkpoint, EscrowError, Member, Officer, PostgresUrl, PublicLine, Roster, StationKey, StoreUrl,
+};
 use oathburn_formats::{
     Columns, FORMATS, FormatError, KeyUri, Kind, MAX_URI_LEN, ReadOptions, SeedInput, Unsaid,
     identify as identify_file, look, read_seed, read_seed_image, read_users, wrapping,
@@ -51,6 +53,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ssh_key", ssh_key),
     ("station_wire", station_wire),
     ("stations", stations),
+    ("store_url", store_url),
     ("sync_clock", sync_clock),
     ("users", users),
 ];
@@ -368,6 +371,30 @@ pub fn station_wire(data: &[u8]) {
     }
     match text.parse::<DeskUrl>() {
         Ok(url) => assert_eq!(url.as_str().parse::<DeskUrl>().ok(), Some(url)),
+        Err(error) => has_remedy(&error),
+    }
+}
+
+/// The address of a store. What is taken says itself again, and what is refused for a password in it does not repeat it.
+pub fn store_url(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match text.parse::<StoreUrl>() {
+        Ok(url) => {
+            assert_eq!(url.to_string().parse::<StoreUrl>().ok().as_ref(), Some(&url));
+            assert!(url.path().is_some() != url.server().is_some());
+            let Some(server) = url.server() else { return };
+            assert!(server.files().all(|file| !file.as_os_str().is_empty()));
+            let given = url.clone().with_default_passfile("/nowhere");
+            assert_eq!(given.server().map(PostgresUrl::is_in_the_clear), Some(server.is_in_the_clear()));
+        }
+        Err(error @ EscrowError::UrlPassword) => {
+            has_remedy(&error);
+            let (said, debug) = (error.to_string(), format!("{error:?}"));
+            assert_eq!(
+                (said, debug),
+                (EscrowError::UrlPassword.to_string(), format!("{:?}", EscrowError::UrlPassword))
+            );
+        }
         Err(error) => has_remedy(&error),
     }
 }

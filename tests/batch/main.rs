@@ -14,4 +14,5 @@ mod nfc;
 mod refusals;
 mod runs;
 mod screen;
+mod server;
 mod several;

@@ -102,7 +102,7 @@ impl Drop for Holder {
 
 /// An example of the escrow's crate, built first if need be; with the whole workspace, what it depends on is as in tests.
 fn example(name: &str) -> PathBuf {
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = oathburn_emulator::cargo();
     cargo.args(["build", "--quiet", "--workspace", "--example", name, "--message-format", "json"]);
     let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().unwrap();
     let messages = String::from_utf8(output.stdout).unwrap();

@@ -49,12 +49,14 @@ impl Run {
 pub(crate) struct Desk {
     home: TempDir,
     lab: Option<Lab>,
+    /// The store, where it is another than the user's own file.
+    store: Option<String>,
 }
 
 impl Desk {
     /// A machine without readers: no PC/SC service is running there.
     pub(crate) fn without_readers() -> Self {
-        Self { home: tempfile::tempdir().unwrap(), lab: None }
+        Self { home: tempfile::tempdir().unwrap(), lab: None, store: None }
     }
 
     /// A machine with readers and an escrow that has a plain officer's file.
@@ -67,7 +69,7 @@ impl Desk {
     /// A machine with readers.
     pub(crate) fn without_escrow(readers: usize) -> Self {
         let lab = Lab::start(&emulate_binary().unwrap(), readers).unwrap_or_else(|error| panic!("{error}"));
-        Self { home: tempfile::tempdir().unwrap(), lab: Some(lab) }
+        Self { home: tempfile::tempdir().unwrap(), lab: Some(lab), store: None }
     }
 
     /// A machine without a PC/SC service, with one reader of libnfc, `nfc0`, and an escrow.
@@ -80,7 +82,17 @@ impl Desk {
     /// A machine with readers of both kinds.
     pub(crate) fn with(options: LabOptions) -> Self {
         let lab = Lab::start_with(&emulate_binary().unwrap(), options).unwrap_or_else(|error| panic!("{error}"));
-        Self { home: tempfile::tempdir().unwrap(), lab: Some(lab) }
+        Self { home: tempfile::tempdir().unwrap(), lab: Some(lab), store: None }
+    }
+
+    /// The same machine for a store that lies elsewhere, whose passwords are these lines.
+    pub(crate) fn with_store(mut self, url: &str, passwords: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = self.home.path().join(".pgpass");
+        std::fs::write(&file, passwords).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        self.store = Some(url.to_owned());
+        self
     }
 
     pub(crate) fn lab(&self) -> &Lab {
@@ -101,6 +113,7 @@ impl Desk {
         let mut command = Command::new(env!("CARGO_BIN_EXE_oathburn"));
         let socket = self.lab.as_ref().map_or_else(|| self.home.path().join("no-service"), |lab| lab.socket().into());
         command.args(arguments).env_clear().env("HOME", self.home.path()).env("PCSCLITE_CSOCK_NAME", socket);
+        command.envs(self.store.as_ref().map(|store| ("OATHBURN_STORE", store)));
         // Where there is no service, libnfc knows of its first reader as its own programs do.
         if let Some(lab) = self.lab.as_ref().filter(|lab| lab.reader_names().is_empty()) {
             command.envs(lab.connstrings().first().map(|connstring| ("LIBNFC_DEVICE", connstring)));

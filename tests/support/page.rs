@@ -63,6 +63,35 @@ pub(crate) fn conversation(page: &str) -> Vec<Step> {
     steps
 }
 
+/// The commands in the `console stations` blocks of a page, each with the machine at which it is typed (`anna$ …`) and the
+/// output that stands under it; the lines of its `emulate stations` blocks are typed at the machine `emulate`.
+pub(crate) fn at_machines(page: &str) -> Vec<(String, String, String)> {
+    let path = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let (mut inside, mut emulated, mut steps) = (false, false, Vec::<(String, String, String)>::new());
+    let prompt = |line: &str| {
+        let (machine, command) = line.split_once("$ ")?;
+        let named = !machine.is_empty() && machine.bytes().all(|byte| byte.is_ascii_lowercase());
+        named.then(|| (machine.to_owned(), command.to_owned()))
+    };
+    for line in text.lines() {
+        match (line, prompt(line)) {
+            ("```console stations", _) => inside = true,
+            ("```emulate stations", _) => emulated = true,
+            ("```", _) => (inside, emulated) = (false, false),
+            (line, _) if emulated => steps.push(("emulate".into(), line.to_owned(), String::new())),
+            (_, Some((machine, command))) if inside => steps.push((machine, command, String::new())),
+            _ if inside => {
+                let output = &mut steps.last_mut().expect("a block begins with a command").2;
+                output.push_str(line);
+                output.push('\n');
+            }
+            _ => {}
+        }
+    }
+    steps
+}
+
 /// What a command of a page prints, on both streams, in a shell in the home folder.
 pub(crate) fn output(shell: &mut Command, command: &str) -> String {
     let output = shell.arg(format!("{{ {command}\n}} 2>&1")).output().unwrap();

@@ -1,5 +1,6 @@
 //! Readers and tokens for a test, in a process of their own.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -215,10 +216,24 @@ pub fn emulate_binary() -> Result<PathBuf, EmulatorError> {
     BUILT.get_or_init(build).clone().map_err(|reason| EmulatorError::LabEnded { reason })
 }
 
+/// Cargo, for a program that cargo may have started. What that one says of the package it started is left out: build scripts
+/// look at it, and would have everything that rests on them compiled anew, for each package that asks.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    let of_a_package = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    };
+    for name in std::env::vars_os().map(|(name, _)| name).filter(of_a_package) {
+        cargo.env_remove(name);
+    }
+    cargo
+}
+
 /// Asks cargo, which also says where the program lies. With the whole workspace and an example beside it, what it depends
 /// on has the features that it has in tests, and is not compiled once more.
 fn build() -> Result<PathBuf, String> {
-    let output = Command::new(env!("CARGO"))
+    let output = cargo()
         .args(["build", "--quiet", "--workspace", "--bin", "emulate", "--example", "code_rates"])
         .args(["--message-format", "json"])
         .arg("--manifest-path")

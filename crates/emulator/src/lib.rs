@@ -75,7 +75,7 @@ pub use driver::find_driver;
 pub use error::EmulatorError;
 pub use fault::{Exchange, Fault, Faulty, Trigger};
 pub use foreign::Foreign;
-pub use lab::{Lab, LabOptions, emulate_binary};
+pub use lab::{Lab, LabOptions, cargo, emulate_binary};
 pub use molto2::{Molto2, Profile};
 pub use pn532::{ChipFault, Pn532};
 pub use pn532_port::Pn532Port;

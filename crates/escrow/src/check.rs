@@ -20,7 +20,7 @@ use crate::{CheckReport, EntryId, EscrowError, EscrowId, EventId, Finding};
 pub(crate) fn check(view: &dyn View, trust: &Trust, officer: Option<&KeyPair>) -> Result<CheckReport, EscrowError> {
     let mut report = CheckReport::default();
     for problem in view.structure()? {
-        report.findings.push(finding("sqlite_schema", String::new(), None, problem));
+        report.findings.push(finding(view.catalog(), String::new(), None, problem));
     }
     let chains = ledger(view, trust, &mut report)?;
     entries::check(view, trust, officer, &mut report)?;

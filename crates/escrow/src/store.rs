@@ -184,6 +184,8 @@ pub(crate) trait View {
     fn records_found(&self, kind: &str, lookup: &[u8]) -> Result<Vec<RecordRow>, EscrowError>;
     /// Records by kind and id after one, of all kinds or of one.
     fn records(&self, after: (&str, &[u8]), kind: Option<&str>, limit: usize) -> Result<Vec<RecordRow>, EscrowError>;
+    /// What the database calls the place where it keeps what its tables are.
+    fn catalog(&self) -> &'static str;
     /// What the database itself finds wrong with its tables, and tables that are not as we made them.
     fn structure(&self) -> Result<Vec<String>, EscrowError>;
 }

@@ -324,6 +324,10 @@ impl View for PostgresView<'_> {
         self.list(&sql, &[&after.0, &after.1, &kind, &rows(limit)], records::record)
     }
 
+    fn catalog(&self) -> &'static str {
+        "pg_catalog"
+    }
+
     fn structure(&self) -> Result<Vec<String>, EscrowError> {
         super::structure::problems(self.session)
     }

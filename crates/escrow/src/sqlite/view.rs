@@ -465,6 +465,10 @@ impl View for SqliteView<'_> {
         self.list(&sql, params![after.0, after.1, kind, rows(limit)], records::record)
     }
 
+    fn catalog(&self) -> &'static str {
+        "sqlite_schema"
+    }
+
     fn structure(&self) -> Result<Vec<String>, EscrowError> {
         self.try_structure().map_err(|error| self.fault.of(error))
     }
