@@ -6,6 +6,7 @@ use oathburn_desk::DeskError;
 use oathburn_desk::client::ClientError;
 use oathburn_desk::protocol::Refusal;
 use oathburn_desk::remote::RemoteError;
+use oathburn_desk::scripts::ApiError;
 use oathburn_desk::stations::{RegisterError, StationsFault};
 use oathburn_escrow::EscrowError;
 use oathburn_formats::{FormatError, UsersFault};
@@ -94,6 +95,7 @@ impl From<DeskError> for Failure {
             DeskError::Typed(error) => return error.into(),
             DeskError::Station(error) => return error.into(),
             DeskError::Register(error) => return error.into(),
+            DeskError::Script(error) => return error.into(),
             DeskError::Listen { .. } | DeskError::Plain { .. } | DeskError::HostName { .. } => Exit::Usage,
             DeskError::RecordUnreadable { .. } => Exit::Escrow,
             DeskError::SignInNeeded
@@ -106,6 +108,20 @@ impl From<DeskError> for Failure {
             | DeskError::LastAdmin
             | DeskError::AdminThere => Exit::NotPermitted,
             DeskError::Broken => Exit::Bug,
+            _ => Exit::Input,
+        };
+        Self::of(&error, exit)
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        let exit = match error {
+            ApiError::TokenMissing
+            | ApiError::TokenWrong
+            | ApiError::TokenExpired
+            | ApiError::TokenRevoked
+            | ApiError::ScopeNeeded { .. } => Exit::NotPermitted,
             _ => Exit::Input,
         };
         Self::of(&error, exit)

@@ -135,3 +135,40 @@ fn the_first_admin_is_made_by_whoever_has_the_officers_key() {
     assert_eq!(deeds[0]["operator"], "root");
     assert!(!deeds.to_string().contains(code), "{deeds}");
 }
+
+#[test]
+fn a_script_gets_a_token_uses_it_and_loses_it() {
+    let desk = with_escrow();
+    let serving = Serving::start(&desk, &[]);
+    let made = desk.json(&["desk", "token", "add", "Inventory", "--scope", "stations:read,audit:read", "--days", "30"]);
+    let token = made["token"].as_str().unwrap();
+    assert_eq!((made["name"].as_str(), &made["scopes"][1]), (Some("inventory"), &Value::from("audit:read")));
+    let ask = |path: &str| {
+        let mut stream = TcpStream::connect(serving.ready["address"].as_str().unwrap()).unwrap();
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(ask("/api/v1/stations").contains("200 OK"));
+    assert!(ask("/api/v1/people").contains("script-scope"));
+    let listed = desk.json(&["desk", "token", "list"]);
+    assert_eq!((listed[0]["state"].as_str(), listed[0]["used_from"].as_str()), (Some("active"), Some("127.0.0.1")));
+    assert!(!listed.to_string().contains(token));
+    let text = desk.run(&["desk", "token", "list"]).expect(0).stdout;
+    assert!(text.contains("inventory") && text.contains("stations:read audit:read") && !text.contains(token), "{text}");
+    let refused = desk.run(&["--json", "desk", "token", "add", "inventory", "--scope", "audit:read"]).expect(7);
+    assert_eq!(refused.error_code(), "script-taken");
+    let unknown = desk.run(&["--json", "desk", "token", "add", "x", "--scope", "admin"]).expect(7);
+    assert_eq!(unknown.error_code(), "script-scope-unknown");
+    assert_eq!(desk.json(&["desk", "token", "revoke", "inventory"])["state"], "revoked");
+    assert!(ask("/api/v1/stations").contains("script-token-revoked"));
+    let again = desk.run(&["--json", "desk", "token", "revoke", "inventory"]).expect(7);
+    assert_eq!(again.error_code(), "script-unknown");
+    // What is printed for a shell is the token alone.
+    let printed = desk.run(&["desk", "token", "add", "shell", "--scope", "audit:read"]).expect(0).stdout;
+    assert!(printed.starts_with("oathburn_") && printed.trim_end().len() == 52, "{printed}");
+    serving.end();
+}

@@ -3,6 +3,7 @@
 mod bootstrap;
 mod certificate;
 mod serve;
+mod token;
 
 use clap::Subcommand;
 
@@ -15,6 +16,8 @@ pub(crate) enum Desk {
     Serve(serve::Serve),
     Bootstrap(bootstrap::Bootstrap),
     Certificate(certificate::Certificate),
+    #[command(subcommand)]
+    Token(token::Token),
 }
 
 impl Desk {
@@ -23,6 +26,7 @@ impl Desk {
             Self::Serve(command) => command.run(context),
             Self::Bootstrap(command) => command.run(context),
             Self::Certificate(command) => command.run(context),
+            Self::Token(command) => command.run(context),
         }
     }
 }

@@ -23,6 +23,7 @@ use oathburn_desk::DeskError;
 use oathburn_desk::client::ClientError;
 use oathburn_desk::protocol::Refusal;
 use oathburn_desk::remote::RemoteError;
+use oathburn_desk::scripts::ApiError;
 use oathburn_desk::stations::{RegisterError, StationsFault};
 use oathburn_escrow::EscrowError;
 use oathburn_formats::{FormatError, UsersFault};
@@ -91,6 +92,7 @@ fn sections() -> Vec<Section> {
         section("Stations and the desk", "What the desk refuses a station.", rows!(Refusal)),
         section("The way to the desk", "What keeps a station from its desk.", rows!(ClientError)),
         section("Work far away", "What keeps a station from working for its desk.", rows!(RemoteError)),
+        section("Scripts", "What the API refuses a script, and what makes no script.", rows!(ApiError)),
         section("The register of stations", "What cannot be done with stations at the desk.", rows!(RegisterError)),
         section("The program", "What belongs to the command line alone.", program::rows()),
     ]
@@ -111,6 +113,7 @@ const VARIANTS: &[(&str, &[&str])] = &[
     ("Refusal", Refusal::VARIANTS),
     ("ClientError", ClientError::VARIANTS),
     ("RegisterError", RegisterError::VARIANTS),
+    ("ApiError", ApiError::VARIANTS),
     ("RemoteError", RemoteError::VARIANTS),
 ];
 

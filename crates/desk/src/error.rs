@@ -12,6 +12,7 @@ use oathburn_oath::{OathError, Remedy};
 use oathburn_station::StationError;
 
 use crate::Role;
+use crate::scripts::ApiError;
 use crate::stations::RegisterError;
 
 /// What goes wrong at the desk, for those who run it and for those who ask it.
@@ -24,6 +25,9 @@ pub enum DeskError {
     /// What cannot be done with stations.
     #[error(transparent)]
     Register(#[from] RegisterError),
+    /// What a script is refused.
+    #[error(transparent)]
+    Script(#[from] ApiError),
     /// No line of the order could be burned.
     #[error(transparent)]
     Order(Box<StationError>),
@@ -227,6 +231,7 @@ impl DeskError {
             | Self::TrailBroken
             | Self::Station(_) => StatusCode::CONFLICT,
             Self::Register(error) => register_status(error),
+            Self::Script(error) => error.status(),
             Self::Order(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RecordUnreadable { .. }
             | Self::Listen { .. }
@@ -272,6 +277,7 @@ impl Remedy for DeskError {
         match self {
             Self::Escrow(error) => error.code(),
             Self::Register(error) => error.code(),
+            Self::Script(error) => error.code(),
             Self::Order(error) => error.code(),
             Self::NotAnOrder { .. } => "order-foreign",
             Self::OrderLineBusy { .. } => "order-line-busy",
@@ -319,6 +325,7 @@ impl Remedy for DeskError {
         let text = match self {
             Self::Escrow(error) => return error.remedy(),
             Self::Register(error) => return error.remedy(),
+            Self::Script(error) => return error.remedy(),
             Self::Order(error) => return error.remedy(),
             Self::NotAnOrder { .. } => {
                 "go on with it by `oathburn batch resume`, or give the list as an order at the desk"

@@ -8,7 +8,6 @@ use oathburn_formats::{Explained, KeyUri, explain};
 use oathburn_oath::{ClockReading, DisplayedCode, Sighting, TimedCode, Totp, UnixTime, Window};
 use oathburn_station::{CodeSearch, DriftOrder, DriftReport, Models, Station};
 
-use crate::people::Person;
 use crate::throttle::Rate;
 use crate::{Desk, DeskError};
 
@@ -123,8 +122,8 @@ pub(crate) fn known_drift(desk: &Desk, entry: &Entry) -> Result<Option<ClockRead
     Ok(station.known_drift(entry)?)
 }
 
-/// Gives codes away. That, by whom and why is durable before a code is made.
-pub(crate) fn codes(desk: &Desk, by: &Person, id: &str, wanted: Wanted, grounds: &Grounds) -> Result<Given, DeskError> {
+/// Gives codes away. That, by whom and why is durable before a code is made. `by` is a person, or a script, whose limits count.
+pub(crate) fn codes(desk: &Desk, by: &str, id: &str, wanted: Wanted, grounds: &Grounds) -> Result<Given, DeskError> {
     let entry = token(desk, id)?;
     let params = entry.params.totp()?;
     let now = desk.now();
@@ -133,7 +132,7 @@ pub(crate) fn codes(desk: &Desk, by: &Person, id: &str, wanted: Wanted, grounds:
         return Err(DeskError::CodesTooMany);
     }
     let limits = desk.settings().helpdesk;
-    let clerk = Rate::new("helpdesk codes clerk", limits.codes_per_clerk, 3600).enter(desk, &by.name)?;
+    let clerk = Rate::new("helpdesk codes clerk", limits.codes_per_clerk, 3600).enter(desk, by)?;
     let _token = Rate::new("helpdesk codes token", limits.codes_per_token, 24 * 3600)
         .enter(desk, &entry.id.to_string())
         .or_else(|error| {
@@ -151,7 +150,7 @@ pub(crate) fn codes(desk: &Desk, by: &Person, id: &str, wanted: Wanted, grounds:
         .with_some("ticket", grounds.ticket.as_deref());
     let reason = Some(grounds.reason.clone());
     let disclosure = Disclosure { facts, reason, ..Disclosure::new(Purpose::ShowCodes) };
-    let record = desk.opener.acting_for(&by.name).open(&entry, &disclosure)?;
+    let record = desk.opener.acting_for(by).open(&entry, &disclosure)?;
     let totp = Totp::new(&record.seed, params);
     let mut codes: Vec<_> = totp.window(at.offset(ahead), wanted.past, wanted.future).collect();
     for timed in &mut codes {
@@ -171,7 +170,7 @@ pub(crate) fn sighting(code: &str, next: &str) -> Result<Sighting, DeskError> {
 /// How far a token's clock is off, told by what it shows; `None` where it is not found.
 pub(crate) fn drift(
     desk: &Desk,
-    by: &Person,
+    by: &str,
     id: &str,
     sighting: Sighting,
 ) -> Result<(Entry, Option<DriftReport>), DeskError> {
@@ -185,13 +184,13 @@ pub(crate) fn drift(
 }
 
 /// Why a token shows other codes than its seed makes.
-pub(crate) fn why(desk: &Desk, by: &Person, id: &str, sighting: Sighting) -> Result<(Entry, Explained), DeskError> {
+pub(crate) fn why(desk: &Desk, by: &str, id: &str, sighting: Sighting) -> Result<(Entry, Explained), DeskError> {
     let entry = token(desk, id)?;
     let params = entry.params.totp()?;
     compare(desk, by)?;
     let facts = Facts::new().with("deed", "explained");
     let disclosure = Disclosure { facts, ..Disclosure::new(Purpose::CompareCode) };
-    let record = desk.opener.acting_for(&by.name).open(&entry, &disclosure)?;
+    let record = desk.opener.acting_for(by).open(&entry, &disclosure)?;
     let uri = KeyUri {
         issuer: None,
         account: Some("token".into()),
@@ -206,7 +205,7 @@ pub(crate) fn why(desk: &Desk, by: &Person, id: &str, sighting: Sighting) -> Res
 }
 
 /// Whose token shows this: the whole escrow is searched.
-pub(crate) fn identify(desk: &Desk, by: &Person, sighting: Sighting) -> Result<CodeSearch, DeskError> {
+pub(crate) fn identify(desk: &Desk, by: &str, sighting: Sighting) -> Result<CodeSearch, DeskError> {
     compare(desk, by)?;
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     as_station(desk, by, |station| {
@@ -215,17 +214,17 @@ pub(crate) fn identify(desk: &Desk, by: &Person, sighting: Sighting) -> Result<C
 }
 
 /// Whoever compares often enough guesses.
-fn compare(desk: &Desk, by: &Person) -> Result<(), DeskError> {
+fn compare(desk: &Desk, by: &str) -> Result<(), DeskError> {
     let most = desk.settings().helpdesk.comparisons_per_clerk;
-    Rate::new("helpdesk comparisons", most, 3600).enter(desk, &by.name).map(drop)
+    Rate::new("helpdesk comparisons", most, 3600).enter(desk, by).map(drop)
 }
 
 fn as_station<T>(
     desk: &Desk,
-    by: &Person,
+    by: &str,
     job: impl FnOnce(&Station<'_>) -> Result<T, DeskError>,
 ) -> Result<T, DeskError> {
-    let (escrow, opener): (_, Opener) = (desk.escrow.acting_for(&by.name), desk.opener.acting_for(&by.name));
+    let (escrow, opener): (_, Opener) = (desk.escrow.acting_for(by), desk.opener.acting_for(by));
     let models = Models::builtin();
     job(&Station { escrow: &escrow, officer: Some(&opener), models: &models, clock: &*desk.clock })
 }

@@ -44,6 +44,7 @@ mod metrics;
 mod pages;
 mod people;
 mod problem;
+pub mod scripts;
 mod serve;
 mod session;
 mod table;
@@ -51,12 +52,14 @@ mod table;
 mod testing;
 mod throttle;
 mod tls;
+mod trail;
 
 pub mod protocol;
 pub mod remote;
 pub mod stations;
 pub mod work;
 
+pub use api::v1::{bodies as script_requests, openapi};
 pub use app::{App, router};
 pub use desk::{Desk, Settings};
 pub use error::DeskError;

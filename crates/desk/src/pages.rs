@@ -5,6 +5,7 @@ mod enrol;
 mod helpdesk;
 mod layout;
 mod people;
+mod scripts;
 mod sign_in;
 mod stations;
 mod time;
@@ -34,6 +35,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(enrol::routes())
         .merge(account::routes())
         .merge(people::routes())
+        .merge(scripts::routes())
         .merge(stations::routes())
         .merge(work::routes())
         .merge(helpdesk::routes())

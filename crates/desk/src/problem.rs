@@ -8,8 +8,11 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use oathburn_oath::Remedy as _;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
+use crate::api::v1;
+use crate::scripts::ApiError;
+use crate::stations::RegisterError;
 use crate::{DeskError, pages};
 
 /// What is shown of an error. Why the desk itself failed stands in its log, not here.
@@ -19,6 +22,8 @@ pub(crate) struct Problem {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) remedy: Option<String>,
+    /// What programs are told beside: every row of a list that is wrong, how long to wait.
+    more: Map<String, Value>,
 }
 
 impl Problem {
@@ -27,15 +32,45 @@ impl Problem {
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(code, %error, "a request failed");
             let remedy = format!("ask those who run the desk to look for {code} in its log");
-            return Self { status, code, message: "the desk cannot do this now".into(), remedy: Some(remedy) };
+            let message = "the desk cannot do this now".into();
+            return Self { status, code, message, remedy: Some(remedy), more: Map::new() };
         }
-        Self { status, code, message: error.to_string(), remedy: error.remedy() }
+        Self { status, code, message: error.to_string(), remedy: error.remedy(), more: more(error) }
     }
 
     fn to_json(&self) -> String {
-        let error = json!({ "code": self.code, "message": self.message, "remedy": self.remedy });
+        let mut error = self.more.clone();
+        error.insert("code".into(), self.code.into());
+        error.insert("message".into(), self.message.as_str().into());
+        error.insert("remedy".into(), self.remedy.as_deref().into());
         json!({ "error": error }).to_string()
     }
+
+    /// The same for a script, which has no buttons.
+    fn for_scripts(mut self) -> Self {
+        if ["page-unknown", "method", "request-malformed"].contains(&self.code) {
+            self.remedy = Some(format!("look at {} for what there is", v1::DOCUMENT));
+        }
+        self
+    }
+}
+
+fn more(error: &DeskError) -> Map<String, Value> {
+    let mut more = Map::new();
+    match error {
+        DeskError::Throttled { seconds } => drop(more.insert("retry_after".into(), (*seconds).into())),
+        DeskError::Register(RegisterError::Rows { problems }) => {
+            let row = |problem: &crate::stations::StationsProblem| {
+                let fault = &problem.fault;
+                let (code, remedy) = (fault.code(), fault.remedy());
+                let message = fault.to_string();
+                json!({ "row": problem.row, "column": problem.column, "code": code, "message": message, "remedy": remedy })
+            };
+            more.insert("problems".into(), problems.iter().map(row).collect());
+        }
+        _ => {}
+    }
+    more
 }
 
 /// The bare fact; `show` makes a page or JSON of it.
@@ -46,8 +81,25 @@ impl IntoResponse for DeskError {
         if let Self::Throttled { seconds } = self {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if let Some(challenge) = challenge(&self) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
         response.extensions_mut().insert(Arc::new(problem));
         response
+    }
+}
+
+/// How a script is to say who it is (RFC 6750, section 3).
+fn challenge(error: &DeskError) -> Option<&'static str> {
+    match error {
+        DeskError::Script(ApiError::TokenMissing) => Some("Bearer realm=\"oathburn\""),
+        DeskError::Script(ApiError::ScopeNeeded { .. }) => {
+            Some("Bearer realm=\"oathburn\", error=\"insufficient_scope\"")
+        }
+        DeskError::Script(error) if error.status() == StatusCode::UNAUTHORIZED => {
+            Some("Bearer realm=\"oathburn\", error=\"invalid_token\"")
+        }
+        _ => None,
     }
 }
 
@@ -64,6 +116,7 @@ pub(crate) async fn method() -> DeskError {
 /// Gives every error its form, also those that the framework has found.
 pub(crate) async fn show(request: Request, next: Next) -> Response {
     let wants_json = wants_json(request.uri().path(), request.headers());
+    let is_script = request.uri().path().starts_with(v1::BASE);
     let place = request.uri().path_and_query().map(ToString::to_string).filter(|_| request.method() == Method::GET);
     let response = next.run(request).await;
     let status = response.status();
@@ -85,6 +138,7 @@ pub(crate) async fn show(request: Request, next: Next) -> Response {
     if problem.status == StatusCode::UNAUTHORIZED && !wants_json {
         return pages::to_sign_in(place.as_deref());
     }
+    let problem = if is_script { Problem::clone(&problem).for_scripts().into() } else { problem };
     if wants_json { as_json(&problem, &response) } else { as_page(&problem, &response) }
 }
 

@@ -13,6 +13,7 @@ pub mod mac;
 mod register;
 mod station;
 pub mod throttle;
+mod wanted;
 
 pub use code::{CodeLength, VerificationCode};
 pub use error::RegisterError;
@@ -21,3 +22,4 @@ pub use login_code::LoginCode;
 pub use mac::MacId;
 pub use register::{Bulk, CodeOrder, IssuedCode, IssuedCodes, Listed, LoginOffer, Register, Seen};
 pub use station::{Done, FETCH_LIFE, Station, StationState};
+pub(crate) use wanted::Wanted;

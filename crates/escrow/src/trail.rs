@@ -76,6 +76,17 @@ impl Escrow {
     pub fn each_event_by_time<E: From<EscrowError>>(
         &self,
         filter: &EventFilter,
+        take: impl FnMut(Event) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.each_event_after(filter, &BTreeMap::new(), take)
+    }
+
+    /// The same, without the events of each writer up to one of its chain. Whoever notes the last event of each writer, and
+    /// goes on after it, sees every event once, whatever the clocks say.
+    pub fn each_event_after<E: From<EscrowError>>(
+        &self,
+        filter: &EventFilter,
+        after: &BTreeMap<WriterId, u64>,
         mut take: impl FnMut(Event) -> Result<(), E>,
     ) -> Result<(), E> {
         let trust = self.inner.trust();
@@ -86,7 +97,9 @@ impl Escrow {
                 let writer = WriterId::from_slice(&row.key);
                 if writer.is_some() && (filter.writer.is_none() || filter.writer == writer) {
                     let filter = EventFilter { writer, ..filter.clone() };
-                    chains.push(Chain { filter, after: (row.id, 0), read: VecDeque::new(), ended: false });
+                    let seen = writer.and_then(|writer| after.get(&writer)).copied().unwrap_or(0);
+                    let after = (row.id, i64::try_from(seen).unwrap_or(i64::MAX));
+                    chains.push(Chain { filter, after, read: VecDeque::new(), ended: false });
                 }
             }
             loop {

@@ -7,11 +7,12 @@ use oathburn_escrow::{BatchId, EscrowError};
 use oathburn_oath::OathError;
 use oathburn_station::StationError;
 
+use crate::scripts::ApiError;
 use crate::stations::RegisterError;
 use crate::{DeskError, Role};
 
 oathburn_oath::variants! {
-    DeskError: Escrow Register Order NotAnOrder OrderLineBusy Settled RecordUnreadable Listen Plain CertificateFile CertificateRefused HostName Broken PageUnknown Method TooLarge TooSlow Malformed SignInNeeded RoleNeeded Throttled SignInWrong EnrolmentWrong CodeWrong PasswordWrong PasswordRefused PasswordsDiffer NameRefused NameTaken RolesMissing LastAdmin AdminThere ReasonMissing CodesTooMany TimeUnreadable Typed Station AudienceMissing NothingDone ExportRefused TrailBroken FormForeign
+    DeskError: Escrow Register Script Order NotAnOrder OrderLineBusy Settled RecordUnreadable Listen Plain CertificateFile CertificateRefused HostName Broken PageUnknown Method TooLarge TooSlow Malformed SignInNeeded RoleNeeded Throttled SignInWrong EnrolmentWrong CodeWrong PasswordWrong PasswordRefused PasswordsDiffer NameRefused NameTaken RolesMissing LastAdmin AdminThere ReasonMissing CodesTooMany TimeUnreadable Typed Station AudienceMissing NothingDone ExportRefused TrailBroken FormForeign
 }
 
 impl DeskError {
@@ -23,6 +24,7 @@ impl DeskError {
         let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8443));
         vec![
             Self::Register(RegisterError::NothingSelected),
+            Self::Script(ApiError::TicketMissing),
             Self::Escrow(EscrowError::StoreBusy { store: "/srv/escrow.db".into() }),
             Self::Order(Box::new(StationError::OfficerNeeded)),
             Self::NotAnOrder { batch },

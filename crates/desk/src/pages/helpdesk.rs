@@ -216,7 +216,7 @@ async fn codes(
         let at = Some(form.at.trim()).filter(|at| !at.is_empty()).map(time::read).transpose()?;
         let (past, future) = (count(&form.past)?, count(&form.future)?);
         let wanted = Wanted { at, past, future, on_token: form.on_token.is_some() };
-        helpdesk::codes(desk, &by, &entry, wanted, &grounds)
+        helpdesk::codes(desk, &by.name, &entry, wanted, &grounds)
     })
     .await;
     match given {
@@ -276,9 +276,10 @@ async fn drift(
 ) -> Result<Response, DeskError> {
     person.require(Role::Helpdesk)?;
     let (by, entry) = (person.clone(), id.clone());
-    let compared =
-        blocking(&app, move |desk| helpdesk::drift(desk, &by, &entry, helpdesk::sighting(&read.code, &read.next)?))
-            .await;
+    let compared = blocking(&app, move |desk| {
+        helpdesk::drift(desk, &by.name, &entry, helpdesk::sighting(&read.code, &read.next)?)
+    })
+    .await;
     match compared {
         Ok((entry, report)) => {
             Ok(layout(&person, HELPDESK, "The token's clock", &drift_shown(&entry, report.as_ref())))
@@ -319,7 +320,8 @@ async fn explain(
     person.require(Role::Helpdesk)?;
     let (by, entry) = (person.clone(), id.clone());
     let explained =
-        blocking(&app, move |desk| helpdesk::why(desk, &by, &entry, helpdesk::sighting(&read.code, &read.next)?)).await;
+        blocking(&app, move |desk| helpdesk::why(desk, &by.name, &entry, helpdesk::sighting(&read.code, &read.next)?))
+            .await;
     let (entry, explained) = match explained {
         Ok(explained) => explained,
         Err(error) => return again(&app, person, id, error).await,
@@ -369,7 +371,7 @@ async fn identify(State(app): State<App>, person: Person, Form(read): Form<Read>
     let turn = std::sync::Arc::clone(&app.searches).acquire_owned().await.map_err(|_| DeskError::Broken)?;
     let searched = blocking(&app, move |desk| {
         let _turn = turn;
-        helpdesk::identify(desk, &by, helpdesk::sighting(&read.code, &read.next)?)
+        helpdesk::identify(desk, &by.name, helpdesk::sighting(&read.code, &read.next)?)
     })
     .await;
     let search = match searched {

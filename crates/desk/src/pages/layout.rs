@@ -14,6 +14,7 @@ const PLACES: &[(&str, &str, Role)] = &[
     ("/stations", "Stations", Role::Admin),
     ("/work", "Work", Role::Admin),
     ("/people", "People", Role::Admin),
+    ("/scripts", "Scripts", Role::Admin),
 ];
 
 /// The first place that somebody may see; everybody has an account of their own.

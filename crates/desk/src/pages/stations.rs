@@ -108,12 +108,7 @@ fn note(station: &Station, shown: Option<&str>, now: UnixTime) -> String {
 
 /// The login code that a station shows, where the desk has fetched one.
 fn shown_code(register: &Register, station: &Station) -> Result<Option<String>, RegisterError> {
-    match &station.keys {
-        Some(keys) if station.is_fetched(register.now()) => {
-            Ok(register.shown(station.mac, keys)?.map(|shown| shown.code.to_string()))
-        }
-        _ => Ok(None),
-    }
+    Ok(register.fetched(station)?.map(|shown| shown.code.to_string()))
 }
 
 /// What became of a deed.

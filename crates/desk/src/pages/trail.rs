@@ -14,7 +14,7 @@ use super::layout::{layout, token_field};
 use super::time;
 use crate::blocking::blocking;
 use crate::people::{Person, Role};
-use crate::{App, DeskError};
+use crate::{App, DeskError, trail};
 
 const AUDIT: &str = "/audit";
 /// Events on a page.
@@ -179,14 +179,7 @@ async fn verify(State(app): State<App>, person: Person) -> Result<Response, Desk
 
 async fn checkpoint(State(app): State<App>, person: Person) -> Result<Response, DeskError> {
     person.require(Role::Auditor)?;
-    let json = blocking(&app, move |desk| {
-        // What is signed is what is there: it must be right.
-        if !desk.escrow.verify_events()?.is_empty() {
-            return Err(DeskError::TrailBroken);
-        }
-        Ok(desk.opener.acting_for(&person.name).checkpoint()?.to_json())
-    })
-    .await?;
+    let json = blocking(&app, move |desk| Ok(trail::checkpoint(desk, &person.name)?.to_json())).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"oathburn-checkpoint.json\""),

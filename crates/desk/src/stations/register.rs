@@ -115,6 +115,11 @@ impl Register {
         Ok(self.list()?.into_iter().map(listed).collect())
     }
 
+    /// When a station was heard of, since its activation.
+    pub fn seen(&self, mac: MacId) -> Result<Option<Seen>, RegisterError> {
+        Ok(self.read::<Seen>(SEEN, &self.id(SEEN, mac))?.map(|(seen, _)| seen))
+    }
+
     /// Changes whenever a station does, at whichever desk.
     pub fn changes(&self) -> Result<u64, RegisterError> {
         let record = self.records.get(CHANGED, ALL)?;

@@ -15,7 +15,7 @@ use crate::blocking::blocking;
 use crate::pages::layout::token_field;
 use crate::people::Person;
 use crate::stations::{CodeLength, MacId, Station, StationState};
-use crate::{App, DeskError};
+use crate::{App, DeskError, stations};
 
 /// How many stations are on a page.
 const PER_PAGE: usize = 250;
@@ -38,16 +38,15 @@ pub(super) struct Wanted {
 
 impl Wanted {
     pub(super) fn includes(&self, station: &Station) -> bool {
-        let in_state = StationState::from_name(&self.state).is_none_or(|state| station.state == state);
-        in_state && self.finds(station)
+        self.stations().includes(station)
     }
 
     fn finds(&self, station: &Station) -> bool {
-        let q = self.q.trim().to_lowercase();
-        let digits: String = q.chars().filter(char::is_ascii_hexdigit).collect();
-        let is_mac = digits.len() >= 2 && q.chars().all(|c| c.is_ascii_hexdigit() || ":-. ".contains(c));
-        let bare = data_encoding::HEXLOWER.encode(&station.mac.bytes());
-        station.location.to_lowercase().contains(&q) || (is_mac && bare.contains(&digits))
+        self.stations().finds(station)
+    }
+
+    fn stations(&self) -> stations::Wanted {
+        stations::Wanted { state: StationState::from_name(&self.state), text: self.q.clone() }
     }
 
     fn link(&self, state: &str, page: usize) -> String {

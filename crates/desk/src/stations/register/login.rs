@@ -85,6 +85,14 @@ impl Register {
         Ok(offer.map(|(offer, _)| ShownCode { code: offer.code, expires_at: offer.expires_at }))
     }
 
+    /// The login code that a station shows, where the desk has fetched one.
+    pub fn fetched(&self, station: &Station) -> Result<Option<ShownCode>, RegisterError> {
+        match &station.keys {
+            Some(keys) if station.is_fetched(self.now()) => self.shown(station.mac, keys),
+            _ => Ok(None),
+        }
+    }
+
     /// How a station with a login code fares.
     pub fn login_status(&self, mac: MacId, keys: &StationKeys) -> Result<LoginStatus, RegisterError> {
         if let Some((station, version)) = self.get(mac)?
