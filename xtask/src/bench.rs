@@ -57,17 +57,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn build() -> Result<(), Failure> {
-    let programs = ["--package", "oathburn", "--package", "oathburn-emulator", "--bins"];
-    let bare = ["--package", "oathburn-reader", "--example", "bare_burn", "--example", "bare_burn_libnfc"];
-    let rates = ["--package", "oathburn-oath", "--example", "code_rates"];
-    let fill = ["--package", "oathburn-escrow", "--example", "fill", "--example", "escrow_rates"];
-    for what in [&programs[..], &bare, &rates, &fill] {
-        let mut cargo = place::cargo();
-        cargo.args(["build", "--quiet", "--release"]).args(what);
-        if !cargo.status().while_doing("build")?.success() {
-            return Err(Failure::new("the programs do not build"));
-        }
+/// All in one go: built one by one, each would bring other features to what they share, and have it built again.
+pub(crate) fn build() -> Result<(), Failure> {
+    let packages = ["oathburn", "oathburn-emulator", "oathburn-reader", "oathburn-oath", "oathburn-escrow"];
+    let examples = ["bare_burn", "bare_burn_libnfc", "code_rates", "fill", "escrow_rates"];
+    let mut cargo = place::cargo();
+    cargo.args(["build", "--quiet", "--release", "--bins"]);
+    packages.iter().for_each(|package| drop(cargo.args(["--package", package])));
+    examples.iter().for_each(|example| drop(cargo.args(["--example", example])));
+    if !cargo.status().while_doing("build")?.success() {
+        return Err(Failure::new("the programs do not build"));
     }
     Ok(())
 }

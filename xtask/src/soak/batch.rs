@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::emulator::Emulator;
 use crate::failure::{Failure, While as _};
 use crate::hands::{Chance, Hands, Run};
-use crate::{place, setup};
+use crate::{bench, place, setup};
 
 /// How many tokens, and how often the program is killed, unless said otherwise.
 const TOKENS: usize = 2000;
@@ -42,11 +42,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let kills = number(1, KILLS).map_err(|_| usage())?;
     let seed = numbers.get(2).copied().unwrap_or(1);
     setup::ensure()?;
-    let mut cargo = place::cargo();
-    cargo.args(["build", "--quiet", "--release", "--package", "oathburn", "--package", "oathburn-emulator", "--bins"]);
-    if !cargo.status().while_doing("build")?.success() {
-        return Err(Failure::new("the programs do not build"));
-    }
+    bench::build()?;
     println!("{tokens} tokens on {READERS} readers, {kills} kills, {} % faults, chance {seed}", FAULTS / 10);
     Soak::start(tokens, kills, seed)?.play()
 }

@@ -52,10 +52,10 @@ pub(super) fn run(arguments: &[String]) -> Result<(), Failure> {
 
 /// The tests that kill at some writes, told to kill at all of them.
 fn every_write() -> Result<(), Failure> {
-    for test in [&["--package", "oathburn-escrow", "--test", "syscalls"][..], &["--test", "faults", "syscalls"]] {
+    for test in [&["--test", "syscalls"][..], &["--test", "faults", "syscalls"]] {
         let mut cargo = place::cargo();
         // Whoever soaks wants them to be killed: without strace they would be skipped.
-        cargo.args(["test", "--quiet"]).args(test).env("OATHBURN_KILLS", "1000000").env("CI", "1");
+        cargo.args(["test", "--quiet", "--workspace"]).args(test).env("OATHBURN_KILLS", "1000000").env("CI", "1");
         if !cargo.status().while_doing("cargo test")?.success() {
             return Err(Failure::new("a job that was killed at one of its writes left something half"));
         }
@@ -65,12 +65,12 @@ fn every_write() -> Result<(), Failure> {
 
 const REMOVE: &[&str] = &["escrow", "officers", "remove", "Bob", "--yes"];
 
+/// As the tests are built, so that nothing is built twice.
 fn build() -> Result<(), Failure> {
-    for what in [["--package", "oathburn", "--bins"], ["--package", "oathburn-escrow", "--example=fill"]] {
-        let mut cargo = place::cargo();
-        if !cargo.args(["build", "--quiet"]).args(what).status().while_doing("build")?.success() {
-            return Err(Failure::new("the programs do not build"));
-        }
+    let mut cargo = place::cargo();
+    cargo.args(["build", "--quiet", "--workspace", "--bins", "--example", "fill"]);
+    if !cargo.status().while_doing("build")?.success() {
+        return Err(Failure::new("the programs do not build"));
     }
     Ok(())
 }
