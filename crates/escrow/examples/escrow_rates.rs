@@ -145,7 +145,12 @@ fn fill(place: &Place, count: usize) -> Result<(Duration, Duration), Box<dyn Err
         spent += time;
         spent_cpu += cpu;
     }
-    Ok((spent, spent_cpu))
+    // What the log still holds belongs to it.
+    let (time, cpu, ()) = timed(|| {
+        drop(escrow);
+        Ok(())
+    })?;
+    Ok((spent + time, spent_cpu + cpu))
 }
 
 /// Reads a list page by page, as a web page or a pipe does it.

@@ -4,11 +4,13 @@ use sha2::{Digest, Sha256};
 
 /// A SHA-256 (FIPS 180-4) over fields, each behind its length in eight bytes, so that no two lists of fields look
 /// alike. The first field is the domain: what is signed for one purpose is worth nothing for another.
-pub(crate) struct Canon(Sha256);
+///
+/// It goes from call to call by value: boxed, so that its block of bytes is not copied each time.
+pub(crate) struct Canon(Box<Sha256>);
 
 impl Canon {
     pub(crate) fn new(domain: &str) -> Self {
-        Self(Sha256::new()).text(domain)
+        Self(Box::new(Sha256::new())).text(domain)
     }
 
     pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {

@@ -232,7 +232,7 @@ struct Rows<'a> {
     verified: Events,
     new: Vec<EntryRow>,
     /// Where in `new` an entry lies.
-    places: HashMap<Vec<u8>, usize>,
+    places: HashMap<EntryId, usize>,
     changed: BTreeMap<EntryId, EntryRow>,
     /// Those of the changed ones that have another seal.
     resealed: HashSet<EntryId>,
@@ -240,13 +240,14 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn new(view: &'a dyn View, trust: &'a Trust, new: Vec<EntryRow>) -> Self {
-        let places = new.iter().map(|row| row.id.clone()).zip(0..).collect();
+        let places =
+            new.iter().zip(0..).filter_map(|(row, place)| Some((EntryId::from_slice(&row.id)?, place))).collect();
         Self { view, trust, verified: Events::new(), new, places, changed: BTreeMap::new(), resealed: HashSet::new() }
     }
 
     /// Applies an event to an entry; says the entry's revision after it.
     fn apply(&mut self, entry: EntryId, event: &Happening<'_>) -> Result<i64, EscrowError> {
-        let row = match self.places.get(entry.as_bytes().as_slice()) {
+        let row = match self.places.get(&entry) {
             Some(&place) => &mut self.new[place],
             None => self.stored(entry)?,
         };

@@ -1,5 +1,6 @@
 //! What a station does: sealing before a token is touched, and noting what became of it.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::slice;
 use std::sync::PoisonError;
@@ -120,20 +121,19 @@ impl Escrow {
                 _ => guard.insert(self.begin(trust)?),
             };
             let time = inner.now();
-            let mut rows = Vec::with_capacity(reservations.len());
-            for reservation in reservations {
-                rows.push(sealing.row(reservation, time)?);
-            }
+            // Sealed before the transaction, which others wait for; once more if it is begun again.
+            let mut sealed = Some(sealing.rows(reservations, time)?);
             let mut ids = Vec::new();
             let committed = inner.commit(trust, inner.station.keys(), &mut |view| {
                 if sealing.stored && view.session(sealing.sealer.id().as_bytes())?.is_none() {
                     // An officer has merged it with others meanwhile: another one is begun.
                     return Err(EscrowError::RosterUnsteady);
                 }
-                let from = (rows.as_slice(), reservations);
+                let rows = sealed.take().map_or_else(|| sealing.rows(reservations, time), Ok)?;
+                let from = (rows, reservations);
                 let (rows, reservations) = condition.choose(view, trust, inner, &sealing.tag_keys, from, time)?;
                 ids = rows.iter().filter_map(|row| EntryId::from_slice(&row.id)).collect();
-                let mut draft = Draft { entries: rows.clone(), ..Draft::default() };
+                let mut draft = Draft::default();
                 if !sealing.stored && !rows.is_empty() {
                     let session = sealing.sealer.row(time);
                     let escrow = trust.escrow();
@@ -144,6 +144,7 @@ impl Escrow {
                     draft.events.push(births(trust, event.clone(), rows, reservations, number));
                 }
                 more(trust, &rows, &mut draft);
+                draft.entries = rows;
                 Ok(draft)
             });
             sealing.stored |= !ids.is_empty();
@@ -390,21 +391,21 @@ impl Condition<'_> {
         trust: &Trust,
         inner: &Inner,
         keys: &[(i64, Key)],
-        (rows, reservations): (&[EntryRow], &[Reservation<'r>]),
+        (rows, reservations): (Vec<EntryRow>, &'r [Reservation<'r>]),
         now: i64,
-    ) -> Result<(Vec<EntryRow>, Vec<Reservation<'r>>), EscrowError> {
+    ) -> Result<(Vec<EntryRow>, Cow<'r, [Reservation<'r>]>), EscrowError> {
         let known = match self {
-            Self::None => return Ok((rows.to_vec(), reservations.to_vec())),
+            Self::None => return Ok((rows, reservations.into())),
             Self::Free { own } => {
                 reservations.iter().try_for_each(|one| is_free(view, trust, keys, one.record, *own))?;
-                return Ok((rows.to_vec(), reservations.to_vec()));
+                return Ok((rows, reservations.into()));
             }
             Self::Add { imported, replace, superseded } => {
                 for one in reservations {
                     let found = claim::superseded(view, trust, keys, one.record, (*imported, *replace))?;
                     superseded.replace(found);
                 }
-                return Ok((rows.to_vec(), reservations.to_vec()));
+                return Ok((rows, reservations.into()));
             }
             Self::Leased((holder, number)) => {
                 for one in reservations {
@@ -414,25 +415,30 @@ impl Condition<'_> {
                     let own = line.and_then(|line| line.seed).and_then(|id| EntryId::from_slice(&id));
                     is_free(view, trust, keys, one.record, own)?;
                 }
-                return Ok((rows.to_vec(), reservations.to_vec()));
+                return Ok((rows, reservations.into()));
             }
             Self::Burned((holder, number)) => {
                 for batch in reservations.iter().filter_map(|one| one.batch) {
                     still_leased(view, batch, *number, holder, now)?;
                 }
-                return Ok((rows.to_vec(), reservations.to_vec()));
+                return Ok((rows, reservations.into()));
             }
             Self::New(known) => known,
         };
         let records: Vec<_> = reservations.iter().map(|one| one.record).collect();
         **known = known::of(view, trust, inner.station.keys(), &records)?;
-        let all = rows.iter().zip(reservations).zip(&**known);
+        let all = rows.into_iter().zip(reservations).zip(&**known);
         let new = all.filter(|(_, known)| **known == Known::Nothing);
-        Ok(new.map(|((row, reservation), _)| (row.clone(), *reservation)).unzip())
+        let (rows, reservations): (_, Vec<_>) = new.map(|((row, reservation), _)| (row, *reservation)).unzip();
+        Ok((rows, reservations.into()))
     }
 }
 
 impl Sealing {
+    fn rows(&self, reservations: &[Reservation<'_>], time: i64) -> Result<Vec<EntryRow>, EscrowError> {
+        reservations.iter().map(|reservation| self.row(reservation, time)).collect()
+    }
+
     /// A sealed row; the event that goes with it fills in the columns that change.
     fn row(&self, reservation: &Reservation<'_>, time: i64) -> Result<EntryRow, EscrowError> {
         let id = EntryId::new();

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use self::fault::Fault;
@@ -31,6 +32,13 @@ use crate::{EscrowError, keyfile};
 const APPLICATION_ID: i64 = 0x6f61_7468;
 /// How long another process may hold the store.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// From so many new entries on a transaction is a bulk one.
+const BULK: usize = 1000;
+/// How a connection works usually: a cache of 32 MiB at most, and what is in the log goes into the file from 4 MiB on.
+const USUAL: &str = "PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 1000;";
+/// In bulk: keyed tags fall anywhere in their index, so that thousands of entries change thousands of its pages. None is
+/// written twice in one transaction, and once into the file for several.
+const IN_BULK: &str = "PRAGMA cache_size = -131072; PRAGMA wal_autocheckpoint = 32768;";
 /// The newest format known here: the number of migrations.
 const FORMAT: i64 = 6;
 /// The changes of the format, oldest first.
@@ -103,6 +111,7 @@ impl SqliteStore {
                  PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;",
             )
             .and_then(|()| connection.pragma_update(None, "application_id", APPLICATION_ID))
+            .and_then(|()| keep_plans(&connection))
             .map_err(|error| fault.of(error))?;
         migrate(&mut connection, &fault)?;
         let store = Self { connection: Mutex::new(connection), fault: fault.clone() };
@@ -165,9 +174,15 @@ fn recognise(connection: &Connection, fault: &Fault) -> Result<(), EscrowError> 
     Ok(())
 }
 
-/// How a connection works. Its cache may grow to 32 MiB: what an import of thousands changes fits into it, so that nothing
-/// is written twice.
+/// Keeps what was prepared. Otherwise SQLite plans a statement anew for every value that is bound to it, in the hope of a
+/// better plan, which takes longer than most of our statements.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
+/// How a connection works. A log that grew in bulk is cut when it begins anew.
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    keep_plans(connection)?;
     connection.set_prepared_statement_cache_capacity(64);
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     if mode != "wal" {
@@ -175,8 +190,9 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     }
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;
-         PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA cache_size = -32768;",
-    )
+         PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = 8388608;",
+    )?;
+    connection.execute_batch(USUAL)
 }
 
 /// Runs the migrations that a store does not have yet, all in one transaction.
@@ -220,8 +236,19 @@ impl EscrowStore for SqliteStore {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| self.fault.of(error))?;
         let commit = job(&SqliteView { connection: &transaction, fault: &self.fault })?;
-        write::write(&transaction, &commit).map_err(|error| self.fault.of(error))?;
-        transaction.commit().map_err(|error| self.fault.of(error))
+        let bulk = commit.new_entries.len() >= BULK;
+        let write = || {
+            if bulk {
+                transaction.execute_batch(IN_BULK)?;
+            }
+            write::write(&transaction, &commit)?;
+            transaction.commit()
+        };
+        let written = write();
+        if bulk {
+            connection.execute_batch(USUAL).map_err(|error| self.fault.of(error))?;
+        }
+        written.map_err(|error| self.fault.of(error))
     }
 
     fn holders(&self, batch: &[u8]) -> Result<Vec<HolderRow>, EscrowError> {

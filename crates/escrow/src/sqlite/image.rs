@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
-use super::{APPLICATION_ID, Beside, Fault, SqliteStore, migrate, recognise, write};
+use super::{APPLICATION_ID, Beside, Fault, SqliteStore, keep_plans, migrate, recognise, write};
 use crate::store::View;
 use crate::walk::Walk;
 use crate::{EscrowError, keyfile};
@@ -60,6 +60,7 @@ impl SqliteStore {
             let connection = Connection::open_in_memory()?;
             connection.pragma_update(None, "application_id", APPLICATION_ID)?;
             connection.execute_batch("PRAGMA foreign_keys = OFF;")?;
+            keep_plans(&connection)?;
             Ok(connection)
         };
         let mut connection = open().map_err(|error| fault.of(error))?;
@@ -81,6 +82,7 @@ impl SqliteStore {
             connection.deserialize_read_exact(MAIN_DB, bytes, bytes.len(), false)?;
             connection
                 .execute_batch("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")?;
+            keep_plans(&connection)?;
             Ok(connection)
         };
         let mut connection = open().map_err(|error| fault.of(error))?;
@@ -96,6 +98,7 @@ impl SqliteStore {
             let mut connection = Connection::open_in_memory()?;
             connection.deserialize_read_exact(MAIN_DB, bytes, bytes.len(), true)?;
             connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")?;
+            keep_plans(&connection)?;
             Ok(connection)
         };
         let connection = open().map_err(|error| fault.of(error))?;
@@ -132,6 +135,7 @@ impl Arriving {
                  PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;
                  PRAGMA cell_size_check = ON;",
             )
+            .and_then(|()| keep_plans(&connection))
             .map_err(|error| fault.of(error))?;
         migrate(&mut connection, &fault)?;
         let store = SqliteStore { connection: Mutex::new(connection), fault: fault.clone() };
