@@ -307,8 +307,22 @@ fn hostile_texts_are_kept_and_never_obeyed() {
     // A script gets what was given.
     assert_eq!(desk.json(&["escrow", "show", &id])["note"], note);
     assert_eq!(desk.json(&["escrow", "check"])["ok"], true);
-    // Written straight into the store.
+    // Written straight into the store: a list shows what the rows say, and a check finds it.
+    add(&desk, "1002", &["--upn", "zzzzzzzzzzzzzzzz@example.com"]);
     let file = desk.folder().join("escrow.db");
-    let untouched = fs::read(&file).unwrap();
-    assert!(untouched.len() > 4096);
+    let mut bytes = fs::read(&file).unwrap();
+    let places: Vec<_> = (0..bytes.len() - 16).filter(|&place| bytes[place..].starts_with(&[b'z'; 16])).collect();
+    assert!(!places.is_empty(), "the store has no log beside it");
+    for place in places {
+        bytes[place..place + 16].copy_from_slice(b"\x1b]0;owned\x07\x1b[31m!");
+    }
+    fs::write(&file, bytes).unwrap();
+    for arguments in [&["escrow", "list"][..], &["escrow", "audit", "list"], &["escrow", "check"], &["escrow", "stats"]]
+    {
+        let run = desk.run(arguments);
+        assert!(is_harmless(&run), "{arguments:?}: {run:?}");
+    }
+    let listed = desk.run(&["escrow", "list", "--serial", "1002"]).expect(0).stdout;
+    assert!(listed.contains("owned"), "{listed}");
+    assert_eq!(desk.run(&["escrow", "check", "--json"]).expect(6).json()["ok"], false);
 }
