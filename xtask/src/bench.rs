@@ -63,8 +63,12 @@ pub(crate) fn build() -> Result<(), Failure> {
     let examples = ["bare_burn", "bare_burn_libnfc", "code_rates", "fill", "escrow_rates"];
     let mut cargo = place::cargo();
     cargo.args(["build", "--quiet", "--release", "--bins"]);
-    packages.iter().for_each(|package| drop(cargo.args(["--package", package])));
-    examples.iter().for_each(|example| drop(cargo.args(["--example", example])));
+    for package in packages {
+        cargo.args(["--package", package]);
+    }
+    for example in examples {
+        cargo.args(["--example", example]);
+    }
     if !cargo.status().while_doing("build")?.success() {
         return Err(Failure::new("the programs do not build"));
     }

@@ -19,6 +19,9 @@ const SESSIONS: u64 = 30;
 
 /// How many programs are killed, unless said otherwise.
 const KILLS: u32 = 200;
+/// What is killed in each round, and how many rounds there are at least.
+const JOBS: u32 = 3;
+const ROUNDS: u32 = 4;
 
 pub(super) fn run(arguments: &[String]) -> Result<(), Failure> {
     let kills = match arguments {
@@ -32,11 +35,13 @@ pub(super) fn run(arguments: &[String]) -> Result<(), Failure> {
     let chance = &mut Chance::new();
     build()?;
     let (mut killed, mut finished, mut rounds) = (0, 0, 0);
+    // No job takes all kills: each is killed in every round.
+    let share = kills.div_ceil(JOBS * ROUNDS);
     while killed < kills {
         let round = Round::new(rounds)?;
         let line = round.line()?;
         for job in [&["escrow", "compact"][..], &["escrow", "officers", "add", &line, "--yes"], REMOVE] {
-            let (died, ended) = round.play(job, kills - killed, chance)?;
+            let (died, ended) = round.play(job, share, chance)?;
             killed += died;
             finished += ended;
         }
@@ -65,10 +70,21 @@ fn every_write() -> Result<(), Failure> {
 
 const REMOVE: &[&str] = &["escrow", "officers", "remove", "Bob", "--yes"];
 
-/// As the tests are built, so that nothing is built twice.
+/// As the tests are built, and with those that are run afterwards, so that nothing is built twice.
 fn build() -> Result<(), Failure> {
     let mut cargo = place::cargo();
-    cargo.args(["build", "--quiet", "--workspace", "--bins", "--example", "fill"]);
+    cargo.args([
+        "test",
+        "--quiet",
+        "--workspace",
+        "--no-run",
+        "--example",
+        "fill",
+        "--test",
+        "syscalls",
+        "--test",
+        "faults",
+    ]);
     if !cargo.status().while_doing("build")?.success() {
         return Err(Failure::new("the programs do not build"));
     }
@@ -118,7 +134,8 @@ impl Round {
     /// Runs a job again and again, and kills it at random moments, up to so many times; then lets it come to its end.
     /// How often it was killed, and how often it had ended before.
     fn play(&self, job: &[&str], most: u32, chance: &mut Chance) -> Result<(u32, u32), Failure> {
-        let (mut killed, mut ended, mut longest) = (0, 0, Duration::from_millis(400));
+        // How long it takes is learned: later while it is always killed, sooner once it came to its end.
+        let (mut killed, mut ended, mut longest) = (0, 0, Duration::from_millis(200));
         while killed < most && ended < 2 {
             let start = Instant::now();
             let mut command = self.command("alice", job);
@@ -132,6 +149,7 @@ impl Round {
                 longest = start.elapsed();
             } else {
                 killed += 1;
+                longest += longest / 4;
             }
             self.check()?;
         }
