@@ -51,7 +51,7 @@ impl Machine {
         browser.get("/stations/add").expect(200);
         browser.post("/stations/add", &[("mac", mac), ("location", location)]).expect(200);
         let shown = browser.post("/stations/codes", &[("mac", mac), ("life", "24")]).expect(200);
-        let code = between(&shown.body, &format!("value=\"{mac} "), " ");
+        let code = code_of(mac, &shown.body);
         let folder = tempfile::tempdir().unwrap();
         let home = StationHome::new(folder.path());
         let url = format!("http://{}", manned.server.address);
@@ -106,12 +106,17 @@ fn a_list_becomes_an_order_and_the_order_a_file_for_entra() {
     // All that is wrong with a list, by row and column; nothing of it is taken.
     let bad = "upn,serial\nbob@,\nann@example.com,8659622000001\ncid@example.com,8659622000001\n";
     let refused = send(&mut browser, &[("location", "Ulm"), ("name", "Ulm 1")], Some(bad)).expect(422);
-    for part in ["<td>2</td><td>upn</td>", "<td>4</td><td>serial</td>", "value=\"Ulm 1\"", "nothing was written"] {
+    for part in [
+        ">2</th><td data-label=\"Column\">upn</td>",
+        ">4</th><td data-label=\"Column\">serial</td>",
+        "value=\"Ulm 1\"",
+        "nothing was written",
+    ] {
         assert!(refused.body.contains(part), "{part}: {}", refused.body);
     }
     let impossible = "upn,algorithm\nbob@example.com,sha512\n";
     let refused = send(&mut browser, &[("location", "Ulm"), ("list", impossible)], None).expect(422);
-    assert!(refused.body.contains("<td>2</td><td>algorithm</td>"), "{}", refused.body);
+    assert!(refused.body.contains(">2</th><td data-label=\"Column\">algorithm</td>"), "{}", refused.body);
     let list = "upn,label\nbob@example.com,desk 1\nann@example.com,desk 2\ncid@example.com,\n";
     let nobody = send(&mut browser, &[], Some(list)).expect(422);
     assert!(nobody.body.contains("Nothing says which stations may work"), "{}", nobody.body);
@@ -126,7 +131,7 @@ fn a_list_becomes_an_order_and_the_order_a_file_for_entra() {
 
     let answer = ulm.lease(3);
     let page = browser.get(&place).expect(200).body;
-    assert!(page.contains("Who holds lines now") && page.contains(&format!("<td data-cell=\"station\">{ULM}</td>")));
+    assert!(page.contains("Who holds lines now") && page.contains(&format!("data-cell=\"station\">{ULM}</td>")));
     assert_eq!(ulm.report(&manned, &place, 1, (ReportState::Done, "8659622000001")), Outcome::Noted);
     assert_eq!(ulm.report(&manned, &place, 2, (ReportState::Failed, "")), Outcome::Noted);
     assert_eq!(ulm.report(&manned, &place, 3, (ReportState::Unknown, "8659622000003")), Outcome::Noted);
@@ -210,7 +215,7 @@ fn what_does_not_fit_is_shown_and_settled() {
     assert_eq!(ulm.report(&manned, &place, 1, (ReportState::Done, "8659622000001")), Outcome::Conflict);
     let page = browser.get(&place).expect(200).body;
     assert!(page.contains("token 8659622000001, station 00-1A-2B-3C-4D-01: a second token has the seed"), "{page}");
-    assert!(browser.get("/work").expect(200).body.contains("<td><strong>1</strong></td>"));
+    assert!(browser.get("/work").expect(200).body.contains("<strong>1</strong></td>"));
     let conflict = between(&page, "name=\"conflict\" value=\"", "\"");
     let settle = format!("{place}/settle");
     let said = |how, reason| [("conflict", conflict.as_str()), ("how", how), ("reason", reason)];

@@ -49,6 +49,8 @@ async fn page(app: &App, person: Person, problem: Option<&DeskError>) -> Result<
         h2 { "Change your password" }
         form method="post" action="/account/password" {
             (token_field(&person.visit))
+            // For password managers: whose password it is.
+            input type="text" value=(person.name) autocomplete="username" readonly hidden;
             (password_field("old", "Present password", "current-password"))
             p.hint { "At least " (SHORTEST) " characters; a few words are good." }
             (password_field("new", "New password", "new-password"))

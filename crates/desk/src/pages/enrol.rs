@@ -8,7 +8,7 @@ use maud::{Markup, PreEscaped, html};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::layout::{token_field, visitor};
+use super::layout::{not_to_be_kept, token_field, visitor};
 use super::notice;
 use super::sign_in::{code_field, password_field, text_field};
 use crate::blocking::{blocking, blocking_with_password};
@@ -49,6 +49,7 @@ fn form(visit: &Visit, problem: Option<&DeskError>, name: &str) -> Response {
         p { "You were given a name and an enrolment code. Have an authenticator app at hand." }
         form method="post" action="/enrol" {
             (token_field(visit))
+            (not_to_be_kept())
             (text_field("name", "Name", "username", name))
             (text_field("code", "Enrolment code", "off", ""))
             div.actions { button { "Go on" } }

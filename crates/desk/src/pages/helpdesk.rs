@@ -12,7 +12,7 @@ use oathburn_station::DriftReport;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::layout::{layout, token_field};
+use super::layout::{layout, not_to_be_kept, token_field};
 use super::trail::{events_table, rows_of};
 use super::{notice, time};
 use crate::blocking::blocking;
@@ -71,8 +71,10 @@ async fn search(
     let found = blocking(&app, move |desk| helpdesk::search(desk, &text)).await?;
     let body = html! {
         form method="get" action=(HELPDESK) role="search" {
-            label for="q" { "User, serial number, or a part of either" }
-            input type="search" id="q" name="q" value=(q) autocomplete="off" autofocus;
+            div.field {
+                label for="q" { "User, serial number, or a part of either" }
+                input type="search" id="q" name="q" value=(q) autocomplete="off" autofocus;
+            }
             div.actions { button { "Find" } }
         }
         p { a href=(IDENTIFY) { "Whose token shows this code?" } }
@@ -91,10 +93,10 @@ fn found_table(found: &[Entry]) -> Markup {
         div.table { table {
             thead { tr { th scope="col" { "Serial" } th scope="col" { "User" } th scope="col" { "Model" } th scope="col" { "State" } } }
             tbody { @for entry in found { tr {
-                td { a href=(path(entry)) { (entry.identity.serial) } }
-                td { (entry.upn.as_deref().unwrap_or("-")) }
-                td { (entry.model.as_deref().unwrap_or("-")) }
-                td { (entry.state) }
+                th scope="row" data-label="Serial" { a href=(path(entry)) { (entry.identity.serial) } }
+                td data-label="User" { (entry.upn.as_deref().unwrap_or("-")) }
+                td data-label="Model" { (entry.model.as_deref().unwrap_or("-")) }
+                td data-label="State" { (entry.state) }
             } } }
         } }
     }
@@ -185,6 +187,7 @@ fn forms(person: &Person, entry: &Entry) -> Markup {
 /// One or two codes that somebody reads out.
 fn read_fields() -> Markup {
     html! {
+        (not_to_be_kept())
         label for="code" { "Code on the display" }
         input type="text" id="code" name="code" inputmode="numeric" maxlength="24" autocomplete="off" required;
         label for="next" { "The next one (may be left out)" }
@@ -243,12 +246,12 @@ fn shown(given: &Given) -> Markup {
         p { "Token " strong { (entry.identity.serial) } ", user " strong { (entry.upn.as_deref().unwrap_or("nobody")) } "." }
         @if !entry.state.is_live() { p.problem { "The entry is " (entry.state) ": no service should take these codes." } }
         div.table { table {
-            thead { tr { th scope="col" { "Code" } th scope="col" { "Holds from" } th scope="col" { "until" } th scope="col" { "" } } }
+            thead { tr { th scope="col" { "Code" } th scope="col" { "Holds from" } th scope="col" { "until" } th scope="col" { "Now" } } }
             tbody { @for timed in &given.codes { tr {
-                td.code { (timed.code) }
-                td { (time::show(timed.valid_from)) }
-                td { (time::show(timed.valid_until)) }
-                td { (standing(given.now, timed.valid_from, timed.valid_until)) }
+                td.code data-label="Code" { (timed.code) }
+                td data-label="Holds from" { (time::show(timed.valid_from)) }
+                td data-label="until" { (time::show(timed.valid_until)) }
+                td data-label="Now" { (standing(given.now, timed.valid_from, timed.valid_until)) }
             } } }
         } }
         p.hint { "A code for later is good in its time for whoever reads it until then: give it to its user alone. Services take "

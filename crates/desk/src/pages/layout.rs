@@ -32,6 +32,7 @@ pub(crate) fn layout(person: &Person, here: &str, title: &str, body: &Markup) ->
         title,
         &html! {
             header {
+                span.brand { "oathburn" }
                 nav aria-label="Pages" {
                     ul {
                         @for (path, name, _) in places {
@@ -68,6 +69,12 @@ pub(crate) fn bare(title: &str, body: &Markup) -> Markup {
 /// The field that every form needs; see [`csrf`].
 pub(crate) fn token_field(visit: &Visit) -> Markup {
     html! { input type="hidden" name=(csrf::FIELD) value=(visit.form_token); }
+}
+
+/// For forms that carry codes. Browsers write what a form has sent to the disk, to open its page again after their next start,
+/// unless there was a password in it. No password manager wants one that is a code for one time.
+pub(crate) fn not_to_be_kept() -> Markup {
+    html! { input type="password" name="kept" value="no" autocomplete="one-time-code" hidden; }
 }
 
 pub(super) fn document(title: &str, head: &Markup, body: &Markup) -> Markup {

@@ -70,9 +70,9 @@ async fn page(app: &App, person: Person, problem: Option<DeskError>, name: &str)
                 tbody {
                     @for kept in &people {
                         tr {
-                            td { a href={ (PEOPLE) "/" (HEXLOWER.encode(&kept.id)) } { (kept.value.name) } }
-                            td { (names(&kept.value.roles)) }
-                            td { (kept.value.state()) }
+                            th scope="row" data-label="Name" { a href={ (PEOPLE) "/" (HEXLOWER.encode(&kept.id)) } { (kept.value.name) } }
+                            td data-label="Roles" { (names(&kept.value.roles)) }
+                            td data-label="State" { (kept.value.state()) }
                         }
                     }
                 }

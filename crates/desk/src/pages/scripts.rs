@@ -100,21 +100,21 @@ fn table(person: &Person, scripts: &[(Script, Option<LastUse>)], now: UnixTime) 
         div.table { table {
             thead { tr {
                 th scope="col" { "Name" } th scope="col" { "May do" } th scope="col" { "State" } th scope="col" { "Good until" }
-                th scope="col" { "Last use" } th scope="col" { "Made by" } th scope="col" { "" }
+                th scope="col" { "Last use" } th scope="col" { "Made by" } th scope="col" { "Revoke" }
             } }
             tbody { @for (script, used) in scripts {
                 @let state = script.state(now);
                 tr {
-                    th scope="row" { (script.name) }
-                    td { (script.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ")) }
-                    td { (state) @if let Some(done) = &script.revoked { ", by " (done.by) } }
-                    td { (time::show(UnixTime::new(script.expires_at))) }
-                    td { @match used {
+                    th scope="row" data-label="Name" { (script.name) }
+                    td data-label="May do" { (script.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ")) }
+                    td data-label="State" { (state) @if let Some(done) = &script.revoked { ", by " (done.by) } }
+                    td data-label="Good until" { (time::show(UnixTime::new(script.expires_at))) }
+                    td data-label="Last use" { @match used {
                         Some(used) => { (time::show(UnixTime::new(used.at))) ", from " (used.address) }
                         None => { "never" }
                     } }
-                    td { (script.made.by) ", " (time::show(UnixTime::new(script.made.at))) }
-                    td { @if script.revoked.is_none() {
+                    td data-label="Made by" { (script.made.by) ", " (time::show(UnixTime::new(script.made.at))) }
+                    td data-label="Revoke" { @if script.revoked.is_none() {
                         form method="post" action="/scripts/revoke" {
                             (token_field(&person.visit))
                             input type="hidden" name="name" value=(script.name);

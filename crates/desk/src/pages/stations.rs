@@ -151,10 +151,10 @@ fn refused(error: &DeskError) -> Markup {
                     tbody {
                         @for problem in problems.iter().take(500) {
                             tr {
-                                td { (problem.row) }
-                                td { (problem.column.as_deref().unwrap_or("–")) }
-                                td { (sentence(&problem.fault.to_string())) "." }
-                                td { @if let Some(remedy) = problem.fault.remedy() { (sentence(&remedy)) "." } }
+                                th scope="row" data-label="Row" { (problem.row) }
+                                td data-label="Column" { (problem.column.as_deref().unwrap_or("–")) }
+                                td data-label="Problem" { (sentence(&problem.fault.to_string())) "." }
+                                td data-label="What to do" { @if let Some(remedy) = problem.fault.remedy() { (sentence(&remedy)) "." } }
                             }
                         }
                     }

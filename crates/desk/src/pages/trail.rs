@@ -78,12 +78,12 @@ pub(super) fn events_table(rows: &[Row]) -> Markup {
                 th scope="col" { "Facts" } th scope="col" { "Reason" } th scope="col" { "Tokens" }
             } }
             tbody { @for row in rows { tr {
-                td { (time::show(row.time)) }
-                td { (row.kind) }
-                td { (row.who) }
-                td { (row.facts) }
-                td { (row.reason) }
-                td { @if row.entries > 0 { (row.entries) } }
+                td data-label="Time" { (time::show(row.time)) }
+                td data-label="What" { (row.kind) }
+                td data-label="Who" { (row.who) }
+                td data-label="Facts" { (row.facts) }
+                td data-label="Reason" { (row.reason) }
+                td data-label="Tokens" { @if row.entries > 0 { (row.entries) } }
             } } }
         } }
     }
@@ -140,17 +140,21 @@ fn newest_of(desk: &crate::Desk, filter: &EventFilter, operator: &str) -> Result
 fn filter_form(wanted: &Wanted) -> Markup {
     let field = |name: &str, label: &str, value: &str| {
         html! {
-            label for=(name) { (label) }
-            input type="text" id=(name) name=(name) value=(value) autocomplete="off";
+            div.field {
+                label for=(name) { (label) }
+                input type="text" id=(name) name=(name) value=(value) autocomplete="off";
+            }
         }
     };
     html! {
         form method="get" action=(AUDIT) role="search" {
-            label for="kind" { "What" }
-            select id="kind" name="kind" {
-                option value="" { "everything" }
-                @for kind in EventKind::ALL {
-                    option value=(kind) selected[kind.as_str() == wanted.kind] { (kind) }
+            div.field {
+                label for="kind" { "What" }
+                select id="kind" name="kind" {
+                    option value="" { "everything" }
+                    @for kind in EventKind::ALL {
+                        option value=(kind) selected[kind.as_str() == wanted.kind] { (kind) }
+                    }
                 }
             }
             (field("operator", "Who", &wanted.operator))

@@ -74,12 +74,12 @@ fn row(order: &Order, conflicts: usize) -> Markup {
     let batch = &order.batch;
     html! {
         tr data-key=(batch.id) {
-            th scope="row" { a href={ (WORK) "/" (batch.id) } { (batch.name) } }
-            td { (audience(order)) }
-            td { (time::show(batch.created_at)) " by " (order.by) }
-            td data-cell="state" { (batch.state) }
-            td { (progress(order)) }
-            td { @if conflicts > 0 { strong { (conflicts) } } }
+            th scope="row" data-label="Order" { a href={ (WORK) "/" (batch.id) } { (batch.name) } }
+            td data-label="For" { (audience(order)) }
+            td data-label="Given" { (time::show(batch.created_at)) " by " (order.by) }
+            td data-label="State" data-cell="state" { (batch.state) }
+            td data-label="Progress" { div { (progress(order)) } }
+            td data-label="To look at" { @if conflicts > 0 { strong { (conflicts) } } }
         }
     }
 }

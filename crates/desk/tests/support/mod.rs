@@ -378,3 +378,9 @@ pub(crate) fn reply(stream: &mut impl Read) -> Reply {
     let pair = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
     Reply { status, headers: lines.filter_map(pair).collect(), body: body.to_owned() }
 }
+
+/// The code of a station on the page that shows it.
+pub(crate) fn code_of(mac: &str, page: &str) -> String {
+    let row = page.split(mac).nth(1).unwrap();
+    between(row, "data-label=\"Code\">", "<").replace(' ', "")
+}

@@ -43,9 +43,9 @@ fn show(person: &Person, error: Option<&DeskError>, typed: &[(String, String)]) 
                         @for index in 0..LINES.max(typed.len()) {
                             @let (mac, location) = value(index);
                             tr {
-                                th scope="row" { (index + 1) }
-                                td { input type="text" name="mac" value=(mac) aria-label={ "MAC ID " (index + 1) } autocomplete="off" spellcheck="false"; }
-                                td { input type="text" name="location" value=(location) aria-label={ "Location " (index + 1) } autocomplete="off"; }
+                                th scope="row" data-label="Row" { (index + 1) }
+                                td data-label="MAC ID" { input type="text" name="mac" value=(mac) aria-label={ "MAC ID " (index + 1) } autocomplete="off" spellcheck="false"; }
+                                td data-label="Location" { input type="text" name="location" value=(location) aria-label={ "Location " (index + 1) } autocomplete="off"; }
                             }
                         }
                     }

@@ -1,21 +1,29 @@
 //! Verification codes: made, shown once, and handed out as a list or as slips.
 //!
-//! The desk keeps digests. The page with the codes sends them back for the list and the slips, so that they are nowhere else.
+//! The desk keeps digests, and the codes themselves for as long as it takes to download or print them.
 
 use axum::Router;
 use axum::extract::{Form, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use data_encoding::HEXLOWER;
 use maud::{Markup, html};
+use oathburn_escrow::EscrowError;
 use oathburn_oath::UnixTime;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{Admin, Fields, STATIONS, again, count, list, page, refused, skipped, time};
 use crate::blocking::blocking;
 use crate::pages::layout::{document, token_field};
 use crate::people::Person;
-use crate::stations::{CodeLength, CodeOrder, IssuedCode, IssuedCodes, RegisterError, VerificationCode, csv};
-use crate::{App, DeskError};
+use crate::stations::{CodeLength, CodeOrder, IssuedCode, IssuedCodes, MacId, RegisterError, VerificationCode, csv};
+use crate::table::{Stored, Write};
+use crate::{App, Desk, DeskError};
+
+/// For so long the list can be downloaded and slips printed, in seconds.
+const FRESH: u64 = 10 * 60;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -31,10 +39,12 @@ async fn make(State(app): State<App>, admin: Admin, Form(fields): Form<Fields>) 
     let by = admin.0.name.clone();
     let made = blocking(&app, move |desk| {
         let register = desk.register();
-        Ok(register.make_codes(&by, &fields.selection(register)?, order)?)
+        let issued = register.make_codes(&by, &fields.selection(register)?, order)?;
+        let kept = keep(desk, &by, &issued.codes)?;
+        Ok((issued, kept))
     });
     match made.await {
-        Ok(issued) => Ok(show(&admin.0, &issued)),
+        Ok((issued, kept)) => Ok(show(&admin.0, &issued, &kept)),
         Err(error @ DeskError::Register(_)) if error.status().is_client_error() => {
             let said = refused(&error);
             Ok(again(&error, list::with(&app, &admin.0, list::Wanted::default(), &said).await?))
@@ -43,20 +53,18 @@ async fn make(State(app): State<App>, admin: Admin, Form(fields): Form<Fields>) 
     }
 }
 
-fn show(person: &Person, issued: &IssuedCodes) -> Response {
+fn show(person: &Person, issued: &IssuedCodes, kept: &str) -> Response {
     let body = html! {
         (skipped(&issued.skipped))
         @if issued.codes.is_empty() {
             p { "No code was made." }
         } @else {
             p.done role="status" {
-                "Codes for " (count(issued.codes.len())) ". They are shown this once: download or print them now."
+                "Codes for " (count(issued.codes.len())) ". They are shown this once: download or print them now. That can be done for ten minutes."
             }
             form method="post" action={ (STATIONS) "/codes.csv" } {
                 (token_field(&person.visit))
-                @for one in &issued.codes {
-                    input type="hidden" name="issued" value={ (one.mac) " " (one.code.shown()) " " (one.expires_at) };
-                }
+                input type="hidden" name="issued" value=(kept);
                 div.actions {
                     button { "Download as CSV" }
                     button.quiet formaction={ (STATIONS) "/slips" } { "Print slips" }
@@ -77,10 +85,10 @@ fn codes(issued: &[IssuedCode]) -> Markup {
                 tbody {
                     @for one in issued {
                         tr {
-                            th scope="row" { (one.mac) }
-                            td { (one.location) }
-                            td.code { (one.code.grouped().as_str()) }
-                            td { (time::show(UnixTime::new(one.expires_at))) }
+                            th scope="row" data-label="MAC ID" { (one.mac) }
+                            td data-label="Location" { (one.location) }
+                            td.code data-label="Code" { (one.code.grouped().as_str()) }
+                            td data-label="Good until" { (time::show(UnixTime::new(one.expires_at))) }
                         }
                     }
                 }
@@ -89,29 +97,64 @@ fn codes(issued: &[IssuedCode]) -> Markup {
     }
 }
 
-/// What the page with the codes has sent back; locations are the register's.
-async fn issued(app: &App, fields: Fields) -> Result<Vec<IssuedCode>, DeskError> {
+/// Codes that were just made, for their list and their slips. The page says only which ones it means: what a form sends,
+/// browsers write to the disk. They are sealed, as all that the desk keeps, for a short time and for whoever made them.
+#[derive(Serialize, Deserialize)]
+struct Fresh {
+    by: String,
+    made_at: u64,
+    codes: Vec<(MacId, Zeroizing<String>, u64)>,
+}
+
+impl Stored for Fresh {
+    const KIND: &'static str = "fresh-codes";
+
+    fn expires_at(&self) -> Option<UnixTime> {
+        Some(UnixTime::new(self.made_at.saturating_add(FRESH)))
+    }
+}
+
+/// Keeps codes for the list and the slips; which ones they are.
+fn keep(desk: &Desk, by: &str, issued: &[IssuedCode]) -> Result<String, DeskError> {
+    let codes = issued.iter().map(|one| (one.mac, Zeroizing::new(one.code.shown().to_owned()), one.expires_at));
+    let fresh = Fresh { by: by.into(), made_at: desk.now().seconds(), codes: codes.collect() };
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(|_| EscrowError::Random)?;
+    desk.write(&[Write::new(&id, &fresh)?])?;
+    Ok(HEXLOWER.encode(&id))
+}
+
+/// The codes that the page with them means, where they are still kept; locations are the register's.
+async fn issued(app: &App, person: &Person, fields: Fields) -> Result<Option<Vec<IssuedCode>>, DeskError> {
+    let id = HEXLOWER.decode(fields.text("issued").as_bytes()).map_err(|_| DeskError::Malformed)?;
+    let by = person.name.clone();
     blocking(app, move |desk| {
-        let read = |line: &str| {
-            let mut words = line.split(' ');
-            let mac = words.next()?.parse().ok()?;
-            let code = VerificationCode::parse(words.next()?)?;
-            let expires_at = words.next()?.parse().ok()?;
-            words.next().is_none().then_some((mac, code, expires_at))
-        };
-        let one = |line| {
-            let (mac, code, expires_at) = read(line).ok_or(DeskError::Malformed)?;
+        let Some(fresh) = desk.get::<Fresh>(&id)?.filter(|kept| kept.value.by == by) else { return Ok(None) };
+        let one = |(mac, code, expires_at): (MacId, Zeroizing<String>, u64)| {
+            let code = VerificationCode::parse(&code).ok_or(DeskError::Malformed)?;
             let (station, _) = desk.register().get(mac)?.ok_or(RegisterError::NotRegistered { mac })?;
             Ok(IssuedCode { mac, location: station.location, code, expires_at })
         };
-        let all = fields.all("issued").map(one).collect::<Result<Vec<_>, DeskError>>()?;
-        if all.is_empty() { Err(RegisterError::NothingSelected.into()) } else { Ok(all) }
+        fresh.value.codes.into_iter().map(one).collect::<Result<_, DeskError>>().map(Some)
     })
     .await
 }
 
-async fn table(State(app): State<App>, _: Admin, Form(fields): Form<Fields>) -> Result<Response, DeskError> {
-    let issued = issued(&app, fields).await?;
+/// Instead of codes that are not kept any more.
+fn gone(person: &Person) -> Response {
+    let body = html! {
+        p.problem role="alert" { "These codes are not shown any more. Make new ones: the old ones are worth nothing from then on." }
+        p { a href=(STATIONS) { "Back to all stations" } }
+    };
+    (StatusCode::GONE, page(person, "Verification codes", &body)).into_response()
+}
+
+async fn table(
+    State(app): State<App>,
+    Admin(person): Admin,
+    Form(fields): Form<Fields>,
+) -> Result<Response, DeskError> {
+    let Some(issued) = issued(&app, &person, fields).await? else { return Ok(gone(&person)) };
     let cells: Vec<_> =
         issued.iter().map(|one| (one.mac.to_string(), time::text(UnixTime::new(one.expires_at)))).collect();
     let rows = issued.iter().zip(&cells);
@@ -126,15 +169,16 @@ async fn table(State(app): State<App>, _: Admin, Form(fields): Form<Fields>) -> 
 
 async fn slips(
     State(app): State<App>,
-    _: Admin,
+    Admin(person): Admin,
     headers: HeaderMap,
     Form(fields): Form<Fields>,
 ) -> Result<Response, DeskError> {
     let organisation = app.desk.settings().organisation.clone();
     let url = own_url(&app, &headers);
     let fingerprint = app.fingerprint.map(|fingerprint| short(&fingerprint.to_string()));
-    let issued = issued(&app, fields).await?;
+    let Some(issued) = issued(&app, &person, fields).await? else { return Ok(gone(&person)) };
     let body = html! {
+        p.screen.hint { "Print this page: each slip goes to the technician of its station. " a href=(STATIONS) { "Back to all stations" } }
         @for one in &issued {
             section.slip {
                 h2 { (organisation) }

@@ -125,7 +125,7 @@ fn tools(shown: &Shown) -> Markup {
     html! {
         div.actions {
             a.button href={ (STATIONS) "/add" } { "Add stations" }
-            a.button href={ (STATIONS) "/login-code" } { "Type a login code" }
+            a.button.quiet href={ (STATIONS) "/login-code" } { "Type a login code" }
         }
         nav aria-label="States" {
             ul {
@@ -138,8 +138,10 @@ fn tools(shown: &Shown) -> Markup {
         }
         form method="get" action=(STATIONS) role="search" {
             input type="hidden" name="state" value=(shown.wanted.state);
-            label for="q" { "MAC ID or location" }
-            input type="search" id="q" name="q" value=(shown.wanted.q);
+            div.field {
+                label for="q" { "MAC ID or location" }
+                input type="search" id="q" name="q" value=(shown.wanted.q);
+            }
             button.quiet { "Search" }
         }
         @if shown.guesses < 20 {
@@ -163,7 +165,7 @@ fn table(shown: &Shown) -> Markup {
                         th scope="col" { "MAC ID" }
                         th scope="col" { "Location" }
                         th scope="col" { "State" }
-                        th scope="col" { "" }
+                        th scope="col" { "Now" }
                         th scope="col" { "Heard of" }
                     }
                 }
@@ -191,12 +193,12 @@ fn line(row: &Row, now: UnixTime) -> Markup {
     let station = &row.station;
     html! {
         tr data-mac=(station.mac) {
-            td { input type="checkbox" name="mac" value=(station.mac) aria-label={ "Select " (station.mac) ", " (station.location) }; }
-            th scope="row" { a href=(link(station.mac)) { (station.mac) } }
-            td { (station.location) }
-            td data-cell="state" { (station.state.title()) }
-            td data-cell="note" { (row.note) }
-            td { @if let Some(at) = row.seen { (ago(UnixTime::new(at), now)) } }
+            td data-label="Select" { input type="checkbox" name="mac" value=(station.mac) aria-label={ "Select " (station.mac) ", " (station.location) }; }
+            th scope="row" data-label="MAC ID" { a href=(link(station.mac)) { (station.mac) } }
+            td data-label="Location" { (station.location) }
+            td data-label="State" { span data-cell="state" data-state=(station.state.as_str()) { (station.state.title()) } }
+            td data-label="Now" data-cell="note" { (row.note) }
+            td data-label="Heard of" { @if let Some(at) = row.seen { (ago(UnixTime::new(at), now)) } }
         }
     }
 }

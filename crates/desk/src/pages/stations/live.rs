@@ -18,7 +18,7 @@ use super::{Admin, note, shown_code};
 use crate::blocking::blocking;
 use crate::changes::Waiting;
 use crate::session;
-use crate::stations::MacId;
+use crate::stations::{MacId, StationState};
 use crate::{App, DeskError};
 
 const SCRIPT: &str = include_str!("stations.js");
@@ -42,7 +42,7 @@ struct Told {
     waiting: Waiting,
     end: Instant,
     /// What each station's cells show; nothing before the first event.
-    shown: Option<HashMap<MacId, (&'static str, String)>>,
+    shown: Option<HashMap<MacId, (StationState, String)>>,
 }
 
 async fn events(State(app): State<App>, Admin(person): Admin) -> Response {
@@ -66,7 +66,7 @@ async fn next(mut told: Told) -> Option<(Result<Event, Infallible>, Told)> {
             let register = desk.register();
             let stations = register.list()?.into_iter().map(|station| {
                 let code = shown_code(register, &station)?;
-                Ok((station.mac, (station.state.title(), note(&station, code.as_deref(), register.now()))))
+                Ok((station.mac, (station.state, note(&station, code.as_deref(), register.now()))))
             });
             stations.collect::<Result<HashMap<_, _>, DeskError>>()
         });
@@ -76,8 +76,8 @@ async fn next(mut told: Told) -> Option<(Result<Event, Infallible>, Told)> {
         let gone: Vec<_> = before.keys().filter(|mac| !now.contains_key(*mac)).collect();
         let cells: Vec<_> = changed
             .into_iter()
-            .map(|(mac, (state, note))| json!({ "mac": mac, "state": state, "note": note }))
-            .chain(gone.into_iter().map(|mac| json!({ "mac": mac, "state": "Removed", "note": "" })))
+            .map(|(mac, (state, note))| json!({ "mac": mac, "state": state.title(), "name": state.as_str(), "note": note }))
+            .chain(gone.into_iter().map(|mac| json!({ "mac": mac, "state": "Removed", "name": "removed", "note": "" })))
             .collect();
         let is_empty = cells.is_empty();
         let event = Event::default().event("stations").data(json!(cells).to_string());

@@ -8,7 +8,7 @@ use maud::html;
 
 use super::{Admin, Fields, STATIONS, again, list, offer_facts, outcome, page, refused};
 use crate::blocking::blocking;
-use crate::pages::layout::token_field;
+use crate::pages::layout::{not_to_be_kept, token_field};
 use crate::people::Person;
 use crate::stations::{Bulk, LoginCode, LoginOffer, RegisterError, Station};
 use crate::{App, DeskError};
@@ -30,6 +30,7 @@ fn show(person: &Person, error: Option<&DeskError>, typed: &str) -> Response {
         p { "A station that shows a login code waits for you to type it here." }
         form method="post" action={ (STATIONS) "/login-code" } {
             (token_field(&person.visit))
+            (not_to_be_kept())
             label for="code" { "Login code" }
             input.code type="text" id="code" name="code" value=(typed) autocomplete="off" autocapitalize="characters" spellcheck="false" placeholder="ACD-EFG-346" maxlength="24" required;
             div.actions { button { "Find the station" } }
@@ -68,6 +69,7 @@ fn confirm(person: &Person, error: Option<&DeskError>, offer: &LoginOffer, stati
         (offer_facts(offer, station))
         form method="post" action={ (STATIONS) "/login-code/accept" } {
             (token_field(&person.visit))
+            (not_to_be_kept())
             input type="hidden" name="code" value=(offer.code);
             @if station.is_none() {
                 label for="location" { "Location" }

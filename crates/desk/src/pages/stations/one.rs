@@ -9,7 +9,7 @@ use oathburn_oath::UnixTime;
 
 use super::{Admin, STATIONS, list, note, page, shown_code, time};
 use crate::blocking::blocking;
-use crate::pages::layout::token_field;
+use crate::pages::layout::{not_to_be_kept, token_field};
 use crate::people::Person;
 use crate::stations::{Done, MacId, Station};
 use crate::{App, DeskError};
@@ -39,6 +39,7 @@ fn body(person: &Person, station: &Station, code: Option<&str>, now: UnixTime) -
             p { "The station shows " span.code { (code) } "." }
             form method="post" action={ (STATIONS) "/login-code/accept" } {
                 (token_field(&person.visit))
+                (not_to_be_kept())
                 input type="hidden" name="code" value=(code);
                 label for="its-account" { "Account that it acts for" }
                 input type="text" id="its-account" name="account" autocomplete="off" required;
@@ -67,7 +68,7 @@ fn facts(station: &Station, note: &str) -> Markup {
     let done = |done: &Done| html! { (done.by) ", " (time::show(UnixTime::new(done.at))) };
     html! {
         dl id="stations" data-events={ (STATIONS) "/events" } data-mac=(station.mac) {
-            dt { "State" } dd data-cell="state" { (station.state.title()) }
+            dt { "State" } dd { span data-cell="state" data-state=(station.state.as_str()) { (station.state.title()) } }
             dt { "Now" } dd data-cell="note" { (note) }
             dt { "Location" } dd { (station.location) }
             @if station.mac.is_local() { dt { "MAC ID" } dd { "chosen by somebody, not by a maker" } }

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::WORK;
 use crate::blocking::blocking;
-use crate::pages::layout::{layout, token_field};
+use crate::pages::layout::{layout, not_to_be_kept, token_field};
 use crate::pages::{notice, sentence};
 use crate::people::{Person, Role};
 use crate::stations::Station;
@@ -26,6 +26,8 @@ const SHOWN: usize = 500;
 #[derive(Default)]
 struct Filled {
     name: String,
+    /// What the file is called: an order without another name has this one.
+    file: String,
     /// The list: it may hold seeds.
     list: Zeroizing<Vec<u8>>,
     issuer: String,
@@ -84,9 +86,7 @@ async fn read(mut parts: Multipart) -> Result<Filled, DeskError> {
             // Of a file and a text the one that is there counts.
             "file" | "list" if !bytes.is_empty() => {
                 filled.list = Zeroizing::new(bytes.to_vec());
-                if field == "file" && filled.name.is_empty() {
-                    filled.name = file.chars().take(200).collect();
-                }
+                filled.file = file.chars().take(200).collect();
             }
             "location" => filled.locations.push(text()?),
             "station" => filled.stations.push(text()?),
@@ -136,7 +136,8 @@ fn judge(desk: &Desk, person: &str, filled: &Filled) -> Result<Judged, DeskError
     } else {
         Audience { stations: filled.stations.clone(), locations: filled.locations.clone() }
     };
-    let name = if filled.name.is_empty() { "users" } else { &filled.name };
+    let named = [&filled.name, &filled.file].into_iter().find(|name| !name.is_empty());
+    let name = named.map_or("users", String::as_str);
     let order = desk.give_order(person, NewOrder { name, audience, options, lines })?;
     Ok(Judged::Given(order.to_string()))
 }
@@ -165,6 +166,7 @@ async fn page(app: &App, person: &Person, filled: &Filled, said: &Markup) -> Res
         (said)
         form method="post" action="/work/new" enctype="multipart/form-data" {
             (token_field(&person.visit))
+            (not_to_be_kept())
             label for="file" { "List of users" }
             input type="file" id="file" name="file" accept=".csv,text/csv";
             label for="list" { "or paste it here" }
@@ -226,10 +228,10 @@ fn refused(problems: &[Problem]) -> Markup {
                     tbody {
                         @for problem in problems.iter().take(SHOWN) {
                             tr {
-                                td { @if problem.row > 0 { (problem.row) } }
-                                td { (problem.column.as_deref().unwrap_or_default()) }
-                                td { (sentence(&problem.message)) "." }
-                                td { @if let Some(remedy) = &problem.remedy { (sentence(remedy)) "." } }
+                                th scope="row" data-label="Row" { @if problem.row > 0 { (problem.row) } @else { "all" } }
+                                td data-label="Column" { (problem.column.as_deref().unwrap_or_default()) }
+                                td data-label="Problem" { (sentence(&problem.message)) "." }
+                                td data-label="What to do" { @if let Some(remedy) = &problem.remedy { (sentence(remedy)) "." } }
                             }
                         }
                     }

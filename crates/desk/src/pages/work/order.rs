@@ -219,10 +219,10 @@ fn holders(shown: &Shown, stations: &[Station]) -> Markup {
                         @for held in &shown.progress.on {
                             @let location = stations.iter().find(|one| one.mac.to_string() == held.station);
                             tr data-key={ "station-" (held.station) } {
-                                th scope="row" { (held.station) }
-                                td { (location.map(|one| one.location.as_str()).unwrap_or_default()) }
-                                td data-cell="lines" { (held.lines) }
-                                td data-cell="until" { (time::text(held.until)) }
+                                th scope="row" data-label="Station" { (held.station) }
+                                td data-label="Location" { (location.map(|one| one.location.as_str()).unwrap_or_default()) }
+                                td data-label="Lines" data-cell="lines" { (held.lines) }
+                                td data-label="Free again" data-cell="until" { (time::text(held.until)) }
                             }
                         }
                     }
@@ -324,12 +324,12 @@ fn lines(place: &str, shown: &Shown, after: u32) -> Markup {
                 tbody {
                     @for line in &shown.lines {
                         tr data-key={ "line-" (line.number) } {
-                            th scope="row" { (line.number) }
-                            td { (line.upn.as_deref().unwrap_or_default()) }
-                            td data-cell="token" { (token(line)) }
-                            td data-cell="station" { (shown.station(line)) }
-                            td data-cell="line" { (line.state) }
-                            td data-cell="note" { (note(line)) }
+                            th scope="row" data-label="Line" { (line.number) }
+                            td data-label="User" { (line.upn.as_deref().unwrap_or_default()) }
+                            td data-label="Token" data-cell="token" { (token(line)) }
+                            td data-label="Station" data-cell="station" { (shown.station(line)) }
+                            td data-label="State" data-cell="line" { (line.state) }
+                            td data-label="When, or why not" data-cell="note" { (note(line)) }
                         }
                     }
                 }

@@ -7,8 +7,7 @@
     if (page.dataset.key === key) return page;
     return page.querySelector('[data-key="' + CSS.escape(key) + '"]');
   };
-  const source = new EventSource(page.dataset.live);
-  source.addEventListener("cells", function (event) {
+  const show = function (event) {
     for (const row of JSON.parse(event.data)) {
       const place = find(row.key);
       if (!place) continue;
@@ -21,5 +20,14 @@
         else if (cell.textContent !== text) cell.textContent = text;
       }
     }
-  });
+  };
+  let source = null;
+  const listen = function () {
+    source = new EventSource(page.dataset.live);
+    source.addEventListener("cells", show);
+  };
+  // A page that the browser keeps for "Back" would hold its connection, of which there are six for all pages.
+  window.addEventListener("pagehide", function () { source.close(); });
+  window.addEventListener("pageshow", function (event) { if (event.persisted) listen(); });
+  listen();
 })();
