@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "tasks talk to people and to continuous integration")]
 #![expect(clippy::print_stderr, reason = "what goes wrong is said on standard error")]
 
+mod axe;
 mod bench;
 mod demo;
 mod emulator;
@@ -13,6 +14,7 @@ mod needs;
 mod paint;
 mod picture;
 mod place;
+mod screenshots;
 mod setup;
 mod soak;
 mod test;
@@ -40,6 +42,12 @@ const TASKS: &[Task] = &[
     },
     Task { name: "demo", arguments: "", about: "burn an emulated token, from beginning to end", run: demo::run },
     Task { name: "picture", arguments: "", about: "draw docs/demo.svg from a real run", run: picture::run },
+    Task {
+        name: "screenshots",
+        arguments: "",
+        about: "take the README's pictures of the desk's pages, in a real browser",
+        run: screenshots::run,
+    },
     Task { name: "test", arguments: "", about: "set up, then format, lint, docs and every test", run: test::run },
     Task {
         name: "bench",

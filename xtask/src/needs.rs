@@ -67,6 +67,9 @@ pub(crate) const NEEDS: &[Need] = &[
     // It comes without a cluster of the system's: see setup.rs.
     Need { package: "postgresql", reason: "the real database server under the tests", probe: Probe::Postgres },
     Need { package: "util-linux", reason: "services of the tests' own", probe: Probe::Program("unshare") },
+    Need { package: "chromium", reason: "a real browser on the desk's pages", probe: Probe::Program("chromium") },
+    Need { package: "chromium-driver", reason: "the hands in it", probe: Probe::Program("chromedriver") },
+    Need { package: "npm", reason: "brings axe-core, the judge of those pages", probe: Probe::Program("npm") },
 ];
 
 impl Need {

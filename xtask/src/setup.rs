@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use crate::failure::{Failure, While as _};
 use crate::needs::NEEDS;
 use crate::paint::{BOLD, GREEN, Paint, RED};
-use crate::{place, vpcd};
+use crate::{axe, place, vpcd};
 
 const APT_GET: &str = "apt-get";
 
@@ -42,6 +42,7 @@ fn check() -> Result<(), Failure> {
         complete &= line(need.is_met(), need.package, need.reason);
     }
     complete &= line(vpcd::is_there(), vpcd::PACKAGE, "emulated readers; unpacked below target/vpcd, never installed");
+    complete &= line(axe::is_there(), axe::PACKAGE, "judges the desk's pages; unpacked below target/axe-core");
     if complete { Ok(()) } else { Err(Failure::new("something is missing; `cargo xtask setup` brings it")) }
 }
 
@@ -61,6 +62,10 @@ pub(crate) fn ensure() -> Result<(), Failure> {
     if !vpcd::is_there() {
         println!("fetching: {} (unpacked below target/vpcd, never installed)", vpcd::PACKAGE);
         vpcd::fetch()?;
+    }
+    if !axe::is_there() {
+        println!("fetching: {} (unpacked below target/axe-core)", axe::PACKAGE);
+        axe::fetch()?;
     }
     Ok(())
 }
