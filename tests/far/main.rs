@@ -9,5 +9,8 @@ mod support;
 #[path = "../batch/hands.rs"]
 mod hands;
 
+mod chapter;
+mod clicks;
+mod html;
 mod office;
 mod runs;

@@ -66,27 +66,43 @@ pub(crate) fn conversation(page: &str) -> Vec<Step> {
 /// The commands in the `console stations` blocks of a page, each with the machine at which it is typed (`anna$ …`) and the
 /// output that stands under it; the lines of its `emulate stations` blocks are typed at the machine `emulate`.
 pub(crate) fn at_machines(page: &str) -> Vec<(String, String, String)> {
+    let steps = |(kind, lines): (String, Vec<String>)| match kind.as_str() {
+        "emulate stations" => lines.into_iter().map(|line| ("emulate".into(), line, String::new())).collect(),
+        _ => typed(&lines),
+    };
+    blocks(page, &["console stations", "emulate stations"]).into_iter().flat_map(steps).collect()
+}
+
+/// The blocks of a page whose kind begins so, with their lines.
+pub(crate) fn blocks(page: &str, kinds: &[&str]) -> Vec<(String, Vec<String>)> {
     let path = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
-    let (mut inside, mut emulated, mut steps) = (false, false, Vec::<(String, String, String)>::new());
-    let prompt = |line: &str| {
-        let (machine, command) = line.split_once("$ ")?;
-        let named = !machine.is_empty() && machine.bytes().all(|byte| byte.is_ascii_lowercase());
-        named.then(|| (machine.to_owned(), command.to_owned()))
-    };
+    let (mut blocks, mut inside) = (Vec::<(String, Vec<String>)>::new(), false);
     for line in text.lines() {
-        match (line, prompt(line)) {
-            ("```console stations", _) => inside = true,
-            ("```emulate stations", _) => emulated = true,
-            ("```", _) => (inside, emulated) = (false, false),
-            (line, _) if emulated => steps.push(("emulate".into(), line.to_owned(), String::new())),
-            (_, Some((machine, command))) if inside => steps.push((machine, command, String::new())),
-            _ if inside => {
-                let output = &mut steps.last_mut().expect("a block begins with a command").2;
-                output.push_str(line);
-                output.push('\n');
+        match line.strip_prefix("```") {
+            Some("") => inside = false,
+            Some(kind) if kinds.iter().any(|wanted| kind.starts_with(wanted)) => {
+                inside = true;
+                blocks.push((kind.to_owned(), Vec::new()));
             }
+            _ if inside => blocks.last_mut().expect("a block has begun").1.push(line.to_owned()),
             _ => {}
+        }
+    }
+    blocks
+}
+
+/// The commands of a block at several machines (`ulm$ …`): the machine, the command, what stands under it.
+pub(crate) fn typed(lines: &[String]) -> Vec<(String, String, String)> {
+    let mut steps = Vec::<(String, String, String)>::new();
+    for line in lines {
+        let prompt = line.split_once("$ ").filter(|(name, _)| name.bytes().all(|byte| byte.is_ascii_lowercase()));
+        if let Some((machine, command)) = prompt {
+            steps.push((machine.to_owned(), command.to_owned(), String::new()));
+        } else {
+            let output = &mut steps.last_mut().expect("a block begins with a command").2;
+            output.push_str(line);
+            output.push('\n');
         }
     }
     steps

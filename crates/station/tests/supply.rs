@@ -81,7 +81,9 @@ impl Supply for Far {
         self.in_use.contains(token.serial.as_str())
     }
 
-    fn wanted(&self, _: &SerialNumber) {}
+    fn wanted(&self, _: &SerialNumber) -> bool {
+        false
+    }
 }
 
 #[derive(Default)]

@@ -150,7 +150,11 @@ fn tell(screen: &Screen, event: &RemoteEvent<'_>) {
     let error = |trouble: &DeskTrouble| json!({ "code": trouble.code, "message": trouble.message });
     let (json, text) = match event {
         RemoteEvent::Leased { order, lines } => {
-            (json!({ "event": "lines", "order": order, "lines": lines }), format!("{lines} lines of {order} have come"))
+            let text = match lines {
+                1 => format!("1 line of {order} has come"),
+                _ => format!("{lines} lines of {order} have come"),
+            };
+            (json!({ "event": "lines", "order": order, "lines": lines }), text)
         }
         RemoteEvent::Closed { order, why } => (
             json!({ "event": "lines-closed", "order": order, "why": why }),

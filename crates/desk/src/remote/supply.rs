@@ -11,6 +11,8 @@ use crate::work::wire::TokenRequest;
 
 /// For how long an answer about a token is good.
 const FRESH: Duration = Duration::from_secs(10);
+/// For how long a token waits for an answer about lines.
+const ASKED: Duration = Duration::from_secs(3);
 
 impl Supply for RemoteWork<'_> {
     fn batches(&self) -> Vec<OpenBatch> {
@@ -74,9 +76,20 @@ impl Supply for RemoteWork<'_> {
         }
     }
 
-    fn wanted(&self, serial: &SerialNumber) {
-        self.lock().wanted.insert(serial.to_string());
+    fn wanted(&self, serial: &SerialNumber) -> bool {
+        let (serial, until) = (serial.to_string(), Instant::now() + ASKED);
+        self.lock().wanted.insert(serial.clone());
         self.wake();
+        let mut shared = self.lock();
+        while shared.wanted.contains(&serial) {
+            // Nobody waits before a reader for a desk that does not answer.
+            let left = until.saturating_duration_since(Instant::now());
+            if shared.away || shared.closing || shared.stopped.is_some() || left.is_zero() {
+                return false;
+            }
+            shared = self.wait(shared, left.min(Duration::from_millis(200)));
+        }
+        true
     }
 }
 

@@ -233,6 +233,11 @@ impl<'a> RemoteWork<'a> {
         self.wake.notify_all();
     }
 
+    /// Waits until something happens, or for so long.
+    pub(super) fn wait<'s>(&self, shared: MutexGuard<'s, Shared>, most: Duration) -> MutexGuard<'s, Shared> {
+        self.wake.wait_timeout(shared, most).unwrap_or_else(PoisonError::into_inner).0
+    }
+
     /// Nothing can be burned, and more may come.
     fn waits(&self) -> bool {
         let shared = self.lock();
@@ -362,6 +367,8 @@ impl<'a> RemoteWork<'a> {
         let mut shared = self.lock();
         shared.orders = Some(answer.orders);
         shared.wanted.retain(|serial| !request.serials.contains(serial));
+        drop(shared);
+        self.wake.notify_all();
         Ok(())
     }
 

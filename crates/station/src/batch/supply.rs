@@ -32,8 +32,9 @@ pub trait Supply: Sync {
     /// token waits.
     fn is_in_use(&self, token: &TokenInfo) -> bool;
 
-    /// A token came for which there is no line: more may be wanted, or one for this very token.
-    fn wanted(&self, serial: &SerialNumber);
+    /// A token came for which there is no line: more may be wanted, or one for this very token. Whether some may have come
+    /// meanwhile; the token waits for the answer.
+    fn wanted(&self, serial: &SerialNumber) -> bool;
 }
 
 /// A batch whose lines may be begun.
@@ -77,5 +78,7 @@ impl Supply for OneBatch<'_> {
         false
     }
 
-    fn wanted(&self, _: &SerialNumber) {}
+    fn wanted(&self, _: &SerialNumber) -> bool {
+        false
+    }
 }

@@ -69,17 +69,22 @@ impl Shared<'_> {
         };
         self.observer.event(reader, &BatchEvent::Identified(&token));
         let serial = token.info.serial.clone();
-        let fit = match self.examine(&token) {
+        let (mut skip, mut asked) = (HashSet::new(), false);
+        let mut fit = match self.examine(&token) {
             Ok(fit) => fit,
-            Err(error) if is_fatal(&error) => {
-                self.stop(reader, error);
-                return Next::TakeOff;
-            }
-            Err(error) => return self.refuse(reader, Some(&serial), &error),
+            Err(error) => return self.turn_away(reader, &serial, error),
         };
-        let mut skip = HashSet::new();
         loop {
-            let (lease, options) = match self.claim(&serial, &fit, &skip) {
+            let claimed = self.claim(&serial, &fit, &skip);
+            if matches!(claimed, Err(StationError::NoLine { .. })) && !asked && self.run.supply.wanted(&serial) {
+                asked = true;
+                fit = match self.examine(&token) {
+                    Ok(fit) => fit,
+                    Err(error) => return self.turn_away(reader, &serial, error),
+                };
+                continue;
+            }
+            let (lease, options) = match claimed {
                 Ok(leased) => leased,
                 Err(error) if is_fatal(&error) => {
                     self.stop(reader, error);
@@ -110,6 +115,15 @@ impl Shared<'_> {
                 },
             }
         }
+    }
+
+    /// A token that may not be burned, or that nobody can look up.
+    fn turn_away(&self, reader: usize, serial: &SerialNumber, why: StationError) -> Next {
+        if is_fatal(&why) {
+            self.stop(reader, why);
+            return Next::TakeOff;
+        }
+        self.refuse(reader, Some(serial), &why)
     }
 
     fn refuse(&self, reader: usize, serial: Option<&SerialNumber>, why: &StationError) -> Next {
@@ -220,10 +234,7 @@ impl Shared<'_> {
                 Claim::Nothing => None,
             });
         }
-        Err(refusal.unwrap_or_else(|| {
-            self.run.supply.wanted(serial);
-            StationError::NoLine { serial: serial.clone() }
-        }))
+        Err(refusal.unwrap_or_else(|| StationError::NoLine { serial: serial.clone() }))
     }
 
     fn burn(

@@ -81,7 +81,11 @@ async fn read(mut parts: Multipart) -> Result<Filled, DeskError> {
         let bytes = part.bytes().await.map_err(|_| DeskError::Malformed)?;
         let text = || String::from_utf8(bytes.to_vec()).map_err(|_| DeskError::Malformed);
         match field.as_str() {
-            "name" => filled.name = text()?.trim().chars().take(200).collect(),
+            // Left empty, it is the file's.
+            "name" => {
+                let name: String = text()?.trim().chars().take(200).collect();
+                filled.name = if name.is_empty() { filled.name } else { name };
+            }
             "issuer" => filled.issuer = text()?.trim().chars().take(200).collect(),
             // Of a file and a text the one that is there counts.
             "file" | "list" if !bytes.is_empty() => {
