@@ -68,6 +68,13 @@ fn more(error: &DeskError) -> Map<String, Value> {
             };
             more.insert("problems".into(), problems.iter().map(row).collect());
         }
+        DeskError::Script(ApiError::OrderRefused { problems }) => {
+            let row = |problem: &crate::work::RowFault| {
+                let (code, message, remedy) = (problem.code, &problem.message, &problem.remedy);
+                json!({ "row": problem.row, "column": problem.column, "code": code, "message": message, "remedy": remedy })
+            };
+            more.insert("problems".into(), problems.iter().map(row).collect());
+        }
         _ => {}
     }
     more

@@ -5,6 +5,7 @@
 //! nothing else: a script has no role and signs in nowhere.
 
 mod error;
+pub(crate) mod once;
 mod scope;
 
 use std::fmt;

@@ -11,6 +11,7 @@
 mod conflict;
 mod export;
 mod lease;
+mod list;
 mod order;
 mod progress;
 mod report;
@@ -21,7 +22,9 @@ pub mod wire;
 
 use oathburn_escrow::{PublicKeys, RemoteHolder};
 
-pub use self::conflict::{Conflict, ConflictKind, Settlement};
+pub use self::conflict::{Conflict, ConflictKind, Settled, Settlement};
+pub use self::list::RowFault;
+pub(crate) use self::list::{Judged, Terms};
 pub use self::order::{Audience, NewOrder, Order};
 pub use self::progress::{OnStation, Progress};
 

@@ -12,6 +12,7 @@ pub mod bodies;
 mod document;
 mod extract;
 mod logins;
+mod orders;
 mod people;
 mod select;
 mod stations;
@@ -68,6 +69,19 @@ places! {
     post "/login-codes/find" logins find;
     post "/login-codes/accept" logins accept;
     post "/login-codes/refuse" logins refuse;
+
+    get "/orders" orders list;
+    post "/orders" orders give;
+    get "/orders/{order}" orders one;
+    get "/orders/{order}/lines" orders lines;
+    get "/orders/{order}/results" orders results;
+    get "/orders/{order}/conflicts" orders conflicts;
+    post "/orders/{order}/conflicts/{conflict}" orders settle;
+    put "/orders/{order}/audience" orders redirect;
+    post "/orders/{order}/cancel" orders cancel;
+    post "/orders/{order}/retry" orders retry;
+    post "/orders/{order}/release" orders release;
+    post "/orders/{order}/export" orders export;
 
     get "/tokens" tokens find;
     get "/tokens/{entry}" tokens one;

@@ -4,9 +4,10 @@ use axum::http::StatusCode;
 use oathburn_oath::Remedy;
 
 use super::{DAYS, Scope};
+use crate::work::RowFault;
 
 oathburn_oath::variants! {
-    ApiError: TokenMissing TokenWrong TokenExpired TokenRevoked TokenInUrl ScopeNeeded NameRefused NameTaken NameUnknown ScopesMissing ScopeUnknown Life RequestRefused MediaType TicketMissing
+    ApiError: TokenMissing TokenWrong TokenExpired TokenRevoked TokenInUrl ScopeNeeded NameRefused NameTaken NameUnknown ScopesMissing ScopeUnknown Life RequestRefused MediaType TicketMissing OrderRefused KeyReused UnderWay
 }
 
 /// What a script is refused at the desk's API, and what makes no script.
@@ -69,6 +70,22 @@ pub enum ApiError {
     /// Nobody could look up why.
     #[error("there is no ticket number")]
     TicketMissing,
+    /// Rows of an order's list; none was given.
+    #[error("{} of the list {}; no order was given", cells(problems.len()), if problems.len() == 1 { "is wrong" } else { "are wrong" })]
+    OrderRefused {
+        /// Each with its row and column.
+        problems: Vec<RowFault>,
+    },
+    /// One key for two things.
+    #[error("the Idempotency-Key was sent before, with another body")]
+    KeyReused,
+    /// Sent twice at a time, or the desk ended on the way.
+    #[error("the request with this Idempotency-Key is under way")]
+    UnderWay,
+}
+
+fn cells(problems: usize) -> String {
+    if problems == 1 { "1 cell or row".into() } else { format!("{problems} cells or rows") }
 }
 
 impl ApiError {
@@ -77,7 +94,8 @@ impl ApiError {
         match self {
             Self::TokenMissing | Self::TokenWrong | Self::TokenExpired | Self::TokenRevoked => StatusCode::UNAUTHORIZED,
             Self::ScopeNeeded { .. } => StatusCode::FORBIDDEN,
-            Self::NameTaken => StatusCode::CONFLICT,
+            Self::NameTaken | Self::UnderWay => StatusCode::CONFLICT,
+            Self::OrderRefused { .. } | Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NameUnknown => StatusCode::NOT_FOUND,
             Self::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TokenInUrl
@@ -109,6 +127,17 @@ impl ApiError {
             Self::RequestRefused { problem: "the field `reason` is missing, at line 1, column 17".into() },
             Self::MediaType { expected: "application/json" },
             Self::TicketMissing,
+            Self::OrderRefused {
+                problems: vec![RowFault {
+                    row: 3,
+                    column: Some("upn".into()),
+                    code: "users-upn-missing",
+                    message: "there is no user".into(),
+                    remedy: None,
+                }],
+            },
+            Self::KeyReused,
+            Self::UnderWay,
         ]
     }
 }
@@ -131,6 +160,9 @@ impl Remedy for ApiError {
             Self::RequestRefused { .. } => "api-request",
             Self::MediaType { .. } => "api-media-type",
             Self::TicketMissing => "ticket-missing",
+            Self::OrderRefused { .. } => "order-not-given",
+            Self::KeyReused => "idempotency-key-reused",
+            Self::UnderWay => "request-under-way",
         }
     }
 
@@ -157,6 +189,9 @@ impl Remedy for ApiError {
             Self::RequestRefused { .. } => "compare it with /api/v1/openapi.json",
             Self::MediaType { .. } => "send it with that Content-Type",
             Self::TicketMissing => "say under which ticket number the user asked",
+            Self::OrderRefused { .. } => "mend the rows that are named, and send the whole list again",
+            Self::KeyReused => "take a new key for each request, and the same one only to repeat it",
+            Self::UnderWay => "ask again in a few minutes, with the same key",
         };
         Some(text.into())
     }

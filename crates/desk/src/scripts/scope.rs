@@ -56,6 +56,9 @@ scopes! {
     StationsRead = "stations:read", "List stations, and see how each stands";
     StationsWrite = "stations:write", "Register, sign in, sign out, move, revoke and remove stations, also by login codes";
     CodesMake = "codes:make", "Make and revoke verification codes, with which stations are let in";
+    OrdersRead = "orders:read", "List orders, and read how they stand, line by line";
+    OrdersWrite = "orders:write", "Give, redirect, retry and cancel orders, and settle what does not fit";
+    ExportWrite = "export:write", "Take the seeds of an order's tokens away, for the identity provider, for a reason";
     TokensRead = "tokens:read", "Find hardware tokens by user and serial number, and read what happened to them";
     CodesGive = "codes:give", "Get codes of a user's token, for a reason and a ticket";
     CodesCompare = "codes:compare", "Compare codes that somebody reads out: drift, explanations, whose token it is";

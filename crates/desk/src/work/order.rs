@@ -13,6 +13,8 @@ use crate::{Desk, DeskError, desk};
 
 /// What marks a batch that is worked on far away.
 const MARK: &str = "desk";
+/// What names the request that an order was given for.
+const REQUEST: &str = "request";
 
 /// Who may work on an order: everybody who is named, wherever; whoever is at a place that is named; and where nothing is
 /// named, every station that is signed in.
@@ -108,7 +110,17 @@ impl Desk {
 
     /// Gives an order: its seeds are made and sealed, its lines are signed. From then on there are codes for each of its
     /// users, and stations may lease its lines.
-    pub fn give_order(&self, person: &str, mut new: NewOrder<'_>) -> Result<BatchId, DeskError> {
+    pub fn give_order(&self, person: &str, new: NewOrder<'_>) -> Result<BatchId, DeskError> {
+        self.give_order_for(person, new, None)
+    }
+
+    /// The same; where it is known by `request`, [`Self::order_for`] finds it, whatever happened to whoever asked.
+    pub(crate) fn give_order_for(
+        &self,
+        person: &str,
+        mut new: NewOrder<'_>,
+        request: Option<&str>,
+    ) -> Result<BatchId, DeskError> {
         for line in new.lines.iter_mut().filter(|line| line.seed.is_none()) {
             let len = new.options.seed_len_for(line.params.algorithm);
             line.seed = Some(Seed::generate(len).map_err(|_| EscrowError::Random)?);
@@ -119,7 +131,8 @@ impl Desk {
             .zip(1..)
             .filter_map(|(line, number)| line.serial.as_ref().map(|serial| (serial.to_string(), number)));
         let given = Given { named: named.collect(), audience: new.audience, by: person.into() };
-        let batch = NewBatch { name: new.name, options: new.options.to_facts().with(MARK, 1), lines: &new.lines };
+        let options = new.options.to_facts().with(MARK, 1).with_some(REQUEST, request);
+        let batch = NewBatch { name: new.name, options, lines: &new.lines };
         let id = self.escrow.acting_for(person).create_batch(&batch)?;
         let about = deed_on(person, "order-given", id);
         let about = Deed { facts: about.facts.with("audience", short(&given.audience.describe())), ..about };
@@ -158,6 +171,11 @@ impl Desk {
     pub fn order(&self, id: BatchId) -> Result<Order, DeskError> {
         let batch = self.escrow.batch(&id.to_string())?;
         self.as_order(batch)?.ok_or_else(|| EscrowError::BatchUnknown { text: id.to_string() }.into())
+    }
+
+    /// The order that was given for a request.
+    pub(crate) fn order_for(&self, request: &str) -> Result<Option<Order>, DeskError> {
+        Ok(self.orders()?.into_iter().find(|order| order.batch.options.text(REQUEST) == Some(request)))
     }
 
     /// All orders, oldest first.

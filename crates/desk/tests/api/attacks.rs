@@ -15,7 +15,8 @@ fn operations(office: &Office, entry: &str) -> Vec<(String, String, Option<Scope
         for (method, operation) in item.as_object().unwrap() {
             let Some(scopes) = operation["security"][0]["script"].as_array() else { continue };
             let scope = scopes.first().map(|scope| Scope::from_name(scope.as_str().unwrap()).unwrap());
-            let path = path.replace("{mac}", "00-1A-2B-3C-4D-01").replace("{entry}", entry);
+            let path = path.replace("{mac}", "00-1A-2B-3C-4D-01").replace("{entry}", entry).replace("{order}", entry);
+            let path = path.replace("{conflict}", "00");
             all.push((method.to_uppercase(), path, scope));
         }
     }

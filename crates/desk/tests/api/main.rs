@@ -6,6 +6,7 @@ mod client;
 mod deeds;
 mod document;
 mod helpdesk;
+mod orders;
 mod page;
 mod schema;
 #[path = "../support/mod.rs"]

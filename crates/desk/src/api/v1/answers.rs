@@ -2,6 +2,7 @@
 #![allow(clippy::struct_field_names, reason = "the names are those on the wire, as the commands have them")]
 
 mod audit;
+mod orders;
 mod stations;
 mod tokens;
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(super) use self::audit::{Event, EventPage, Events, Finding, Findings};
+pub(super) use self::orders::{Conflict, Conflicts, Lines, Order, OrderLine, OrderProgress, Orders};
 pub(super) use self::stations::{Added, IssuedCodes, Offer, Outcome, Skipped, Station, Stations};
 pub(super) use self::tokens::{
     Candidate, Drift, Explanation, Explanations, GivenCodes, Search, Token, TokenWithClock, Tokens,

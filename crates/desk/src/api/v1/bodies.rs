@@ -122,6 +122,98 @@ pub struct GiveCodes {
     pub on_token: bool,
 }
 
+/// An order: a list of users, and who may work on it.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GiveOrder {
+    /// What people call it.
+    #[schema(example = "Ulm, March", max_length = 200)]
+    pub name: String,
+    /// Who may work on it.
+    pub audience: Audience,
+    /// The service of users that name none.
+    pub issuer: Option<String>,
+    /// The users, one token each. Either these or `csv`.
+    #[schema(nullable = false)]
+    pub users: Option<Vec<User>>,
+    /// The users as a CSV file has them, with a header: `upn`, and if you like `serial`, `seed`, `algorithm`, `time step`,
+    /// `issuer`, `label`.
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub csv: Option<Zeroizing<String>>,
+    /// Seeds that are in use may be replaced.
+    #[serde(default)]
+    pub replace: bool,
+    /// Tokens of unknown models may be written to.
+    #[serde(default)]
+    pub unlisted_model: bool,
+}
+
+/// A user of an order.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// The user.
+    #[schema(example = "bob@example.com")]
+    pub upn: String,
+    /// The only token that will do.
+    pub serial: Option<String>,
+    /// The seed, Base32 or hex or a key URI; one is made where none is given.
+    #[schema(value_type = Option<String>)]
+    pub seed: Option<Zeroizing<String>>,
+    /// sha1 or sha256.
+    pub algorithm: Option<String>,
+    /// In seconds: 30 or 60.
+    pub time_step: Option<u32>,
+    /// The service.
+    pub issuer: Option<String>,
+    /// What is printed beside the user.
+    pub label: Option<String>,
+}
+
+/// Who may work on an order: every station that is signed in, or whoever is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Audience {
+    /// Every station that is signed in; nothing else is named then.
+    #[serde(default)]
+    pub everywhere: bool,
+    /// All stations at these places.
+    #[serde(default)]
+    pub locations: Vec<String>,
+    /// These stations, by their MAC IDs in any spelling.
+    #[serde(default)]
+    pub stations: Vec<String>,
+}
+
+/// Why.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// Words that somebody understands later.
+    #[schema(example = "the branch was closed", min_length = 1, max_length = 4096)]
+    pub reason: String,
+}
+
+/// A line that is taken away from a token that cannot be finished.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// Its number.
+    pub line: u32,
+    /// Words that somebody understands later.
+    pub reason: String,
+}
+
+/// What is done about something that does not fit.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settle {
+    /// retired: the token is put out of use; accepted: it counts; seen: somebody has seen to it.
+    pub how: String,
+    /// Words that somebody understands later.
+    pub reason: String,
+}
+
 /// What somebody reads from a display.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -156,4 +248,9 @@ pub fn read_any(data: &[u8]) {
     returns::<AcceptLogin>(data);
     returns::<GiveCodes>(data);
     returns::<Reading>(data);
+    returns::<GiveOrder>(data);
+    returns::<Audience>(data);
+    returns::<Reason>(data);
+    returns::<Release>(data);
+    returns::<Settle>(data);
 }

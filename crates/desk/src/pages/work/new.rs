@@ -4,10 +4,6 @@ use axum::extract::{Multipart, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
-use oathburn_escrow::{Facts, NewLine};
-use oathburn_formats::{UserRow, read_users};
-use oathburn_oath::{Remedy, TotpParams};
-use oathburn_station::{BatchOptions, Models};
 use zeroize::Zeroizing;
 
 use super::WORK;
@@ -16,7 +12,7 @@ use crate::pages::layout::{layout, not_to_be_kept, token_field};
 use crate::pages::{notice, sentence};
 use crate::people::{Person, Role};
 use crate::stations::Station;
-use crate::work::{Audience, NewOrder};
+use crate::work::{Audience, Judged, RowFault, Terms};
 use crate::{App, Desk, DeskError};
 
 /// The most problems on one page.
@@ -36,20 +32,6 @@ struct Filled {
     everywhere: bool,
     replace: bool,
     unlisted_model: bool,
-}
-
-/// Something that is wrong with a list.
-struct Problem {
-    row: usize,
-    column: Option<String>,
-    message: String,
-    remedy: Option<String>,
-}
-
-/// What became of a list.
-enum Judged {
-    Given(String),
-    Refused(Vec<Problem>),
 }
 
 pub(super) async fn form(State(app): State<App>, person: Person) -> Result<Response, DeskError> {
@@ -103,63 +85,22 @@ async fn read(mut parts: Multipart) -> Result<Filled, DeskError> {
     Ok(filled)
 }
 
-/// Gives the order, or says everything that is wrong with it.
 fn judge(desk: &Desk, person: &str, filled: &Filled) -> Result<Judged, DeskError> {
-    let problem = |row, column: Option<String>, error: &dyn Remedy| Problem {
-        row,
-        column,
-        message: error.to_string(),
-        remedy: error.remedy(),
-    };
-    let rows = match read_users(&filled.list) {
-        Ok(rows) => rows,
-        Err(problems) => {
-            let of = |one: &oathburn_formats::UsersProblem| problem(one.row, one.column.clone(), &one.fault);
-            return Ok(Judged::Refused(problems.iter().map(of).collect()));
-        }
-    };
-    let issuer = Some(filled.issuer.as_str()).filter(|issuer| !issuer.is_empty());
-    let lines: Vec<NewLine> = rows.iter().map(|row| line(row, issuer)).collect();
-    let options = BatchOptions {
+    let named = Audience { stations: filled.stations.clone(), locations: filled.locations.clone() };
+    let name = [&filled.name, &filled.file].into_iter().find(|name| !name.is_empty());
+    let terms = Terms {
+        name: name.cloned().unwrap_or_default(),
+        issuer: filled.issuer.clone(),
+        audience: if filled.everywhere {
+            Some(Audience::default())
+        } else {
+            Some(named).filter(|named| *named != Audience::default())
+        },
         replace: filled.replace,
         unlisted_model: filled.unlisted_model,
-        ..BatchOptions::from_facts(&Facts::new())
+        request: None,
     };
-    let mut problems: Vec<Problem> = Vec::new();
-    for one in desk.check_order(&lines, &options, &Models::builtin())? {
-        problems.push(problem(rows[one.line].row, Some(one.what.into()), &one.error));
-    }
-    if filled.locations.is_empty() && filled.stations.is_empty() && !filled.everywhere {
-        problems.push(problem(0, None, &DeskError::AudienceMissing));
-    }
-    if !problems.is_empty() {
-        return Ok(Judged::Refused(problems));
-    }
-    let audience = if filled.everywhere {
-        Audience::default()
-    } else {
-        Audience { stations: filled.stations.clone(), locations: filled.locations.clone() }
-    };
-    let named = [&filled.name, &filled.file].into_iter().find(|name| !name.is_empty());
-    let name = named.map_or("users", String::as_str);
-    let order = desk.give_order(person, NewOrder { name, audience, options, lines })?;
-    Ok(Judged::Given(order.to_string()))
-}
-
-fn line(row: &UserRow, issuer: Option<&str>) -> NewLine {
-    let params = TotpParams::default();
-    NewLine {
-        upn: Some(row.upn.clone()),
-        serial: row.serial.clone(),
-        issuer: row.issuer.clone().or_else(|| issuer.map(Into::into)),
-        label: row.label.clone(),
-        params: TotpParams {
-            algorithm: row.algorithm.unwrap_or(params.algorithm),
-            digits: row.digits.unwrap_or(params.digits),
-            step: row.step.unwrap_or(params.step),
-        },
-        seed: row.seed.clone(),
-    }
+    desk.order_list(person, &terms, &filled.list)
 }
 
 async fn page(app: &App, person: &Person, filled: &Filled, said: &Markup) -> Result<Response, DeskError> {
@@ -221,7 +162,7 @@ pub(super) fn audience_boxes(stations: &[Station], audience: &Audience, everywhe
     }
 }
 
-fn refused(problems: &[Problem]) -> Markup {
+fn refused(problems: &[RowFault]) -> Markup {
     html! {
         div.problem role="alert" {
             p { "The order was not given; nothing was written. Mend these, and send the list once more." }
