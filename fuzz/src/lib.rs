@@ -9,15 +9,18 @@ use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::OnceLock;
 
 use oathburn_desk::client::{DeskUrl, Pin};
 use oathburn_desk::protocol::{
     self, ActivationRequest, Challenge, ChallengeRequest, Credentials, LoginRequest, LoginStatus, Refusal,
     StationStatus,
 };
+use oathburn_desk::script_requests;
 use oathburn_desk::stations::{LoginCode, MacId, VerificationCode, csv};
+use oathburn_desk::work::wire as work;
 use oathburn_escrow::{
-    Checkpoint, EscrowError, Member, Officer, PostgresUrl, PublicLine, Roster, StationKey, StoreUrl,
+    BatchId, Checkpoint, EscrowError, Member, Officer, PostgresUrl, PublicLine, Roster, StationKey, StoreUrl,
 };
 use oathburn_formats::{
     Columns, FORMATS, FormatError, KeyUri, Kind, MAX_URI_LEN, ReadOptions, SeedInput, Unsaid,
@@ -33,6 +36,7 @@ pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("api_body", api_body),
     ("checkpoint", checkpoint),
     ("columns", columns),
     ("exchange", exchange),
@@ -56,6 +60,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("store_url", store_url),
     ("sync_clock", sync_clock),
     ("users", users),
+    ("work_wire", work_wire),
 ];
 
 /// An error that can be shown, with something to do about it.
@@ -332,6 +337,39 @@ pub fn stations(data: &[u8]) {
     if let Some(code) = VerificationCode::parse(text) {
         assert!((6..=12).contains(&code.length().digits()));
         assert_eq!(VerificationCode::parse(&code.grouped()).as_ref(), Some(&code));
+    }
+}
+
+/// What scripts send to the API: all of a body is understood, and is the same when it is written again, or what is wrong is
+/// named.
+pub fn api_body(data: &[u8]) {
+    script_requests::read_any(data);
+}
+
+/// What stations and their desk say to each other about work, both ways: all of a message is understood, and is the same when it
+/// is written again, or nothing of it. A seed that was sealed to nobody opens for nobody.
+pub fn work_wire(data: &[u8]) {
+    static KEY: OnceLock<(tempfile::TempDir, StationKey)> = OnceLock::new();
+    fn returns<T: serde::Serialize + serde::de::DeserializeOwned>(data: &[u8]) -> Option<T> {
+        let message = protocol::read::<T>(data).ok()?;
+        let written = serde_json::to_vec(&message).expect("texts and numbers are JSON");
+        let again: T = serde_json::from_slice(&written).expect("what was written is read");
+        assert_eq!(serde_json::to_vec(&again).ok(), Some(written));
+        Some(message)
+    }
+    returns::<work::LeaseRequest>(data);
+    returns::<work::ReportRequest>(data);
+    returns::<work::ReportAnswer>(data);
+    returns::<work::TokenRequest>(data);
+    returns::<work::TokenAnswer>(data);
+    let Some(answer) = returns::<work::LeaseAnswer>(data) else { return };
+    let (_, key) = KEY.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("there is room for a folder");
+        let key = StationKey::create(&folder.path().join("station")).expect("a key is made");
+        (folder, key)
+    });
+    for line in answer.portions.iter().flat_map(|portion| &portion.lines) {
+        assert!(work::open_seed(key, BatchId::new(), line.line, &line.sealed).is_none());
     }
 }
 

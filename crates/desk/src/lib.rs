@@ -42,6 +42,7 @@ mod helpdesk;
 mod limits;
 mod metrics;
 mod pages;
+mod patience;
 mod people;
 mod problem;
 pub mod scripts;

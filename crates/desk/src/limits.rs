@@ -22,6 +22,8 @@ pub struct Limits {
     pub head_time: Duration,
     /// In what time the body of a request must arrive.
     pub body_time: Duration,
+    /// For how long an answer may lie there without anything of it being taken.
+    pub write_time: Duration,
     /// In what time TLS must be agreed on.
     pub handshake_time: Duration,
     /// Connections at the same time.
@@ -40,6 +42,7 @@ impl Default for Limits {
             bodies: 128 * 1024 * 1024,
             head_time: Duration::from_secs(15),
             body_time: Duration::from_secs(30),
+            write_time: Duration::from_secs(30),
             handshake_time: Duration::from_secs(10),
             connections: 2048,
             connections_each: 256,
@@ -64,6 +67,10 @@ pub(crate) async fn body(State(app): State<App>, request: Request, next: Next) -
 async fn whole(app: &App, request: Request) -> Result<Request, DeskError> {
     let limits = &app.desk.settings().limits;
     let (mut parts, body) = request.into_parts();
+    // Somebody in between may read such a request otherwise (RFC 9112, section 6.3).
+    if parts.headers.contains_key(header::CONTENT_LENGTH) && parts.headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err(DeskError::Malformed);
+    }
     let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let announced = match length.map(str::parse::<usize>) {
         None if !parts.headers.contains_key(header::TRANSFER_ENCODING) => {

@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::changes::Changes;
+use crate::patience::Patient;
 use crate::{App, Certificate, Desk, DeskError, Limits, router};
 
 /// The largest head of a request, in bytes, and the most headers in it.
@@ -174,6 +175,7 @@ impl Server {
 
     async fn answer(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, ip: IpAddr) {
         let router = self.router.clone().layer(axum::Extension(Connected(ip)));
+        let stream = Patient::new(stream, self.limits.write_time);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_time)

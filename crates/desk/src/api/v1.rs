@@ -19,6 +19,8 @@ mod stations;
 mod tokens;
 mod whoami;
 
+use std::sync::LazyLock;
+
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
@@ -99,10 +101,13 @@ places! {
 }
 
 /// The description of the API, as JSON: version 3.1 of the OpenAPI specification.
-pub fn openapi() -> String {
-    let mut text = Document::openapi().to_pretty_json().expect("the document is plain data");
-    text.push('\n');
-    text
+pub fn openapi() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let mut text = Document::openapi().to_pretty_json().expect("the document is plain data");
+        text.push('\n');
+        text
+    });
+    &TEXT
 }
 
 /// For anybody: it says nothing of this desk.
@@ -120,7 +125,7 @@ mod tests {
     use crate::scripts::Scope;
 
     fn document() -> Value {
-        serde_json::from_str(&openapi()).unwrap()
+        serde_json::from_str(openapi()).unwrap()
     }
 
     #[test]

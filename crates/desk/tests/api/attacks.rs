@@ -246,8 +246,7 @@ fn bodies_that_are_deep_large_or_strange_are_refused_and_cost_little() {
 fn what_scripts_write_is_text_on_pages_and_in_answers() {
     let manned = Manned::new();
     let desk = manned.server.home.desk(manned.clock.clone(), Settings::default());
-    let scopes = [Scope::StationsWrite, Scope::StationsRead];
-    let new = oathburn_desk::scripts::NewScript { name: "robot", scopes: &scopes, days: 1 };
+    let new = oathburn_desk::scripts::NewScript { name: "robot", scopes: Scope::ALL, days: 1 };
     let token = format!("Bearer {}", desk.add_script("<script>alert(1)</script>", &new).unwrap().1.shown());
     let evil = "\"><img src=x onerror=alert(1)><script>alert(1)</script>";
     let body = json!({ "stations": [{ "mac": "001a2b3c4d01", "location": evil }] }).to_string();
@@ -257,9 +256,22 @@ fn what_scripts_write_is_text_on_pages_and_in_answers() {
     // As JSON it is what was sent, and no browser takes it for anything else.
     assert_eq!(serde_json::from_str::<Value>(&listed.body).unwrap()["stations"][0]["location"], evil);
     assert_eq!(listed.header("x-content-type-options"), Some("nosniff"));
-    let mut admin = manned.admin();
-    for path in ["/stations", "/stations/00-1A-2B-3C-4D-01", "/scripts"] {
-        let page = admin.get(path).expect(200);
+    let order = json!({ "name": evil, "audience": { "locations": [evil] }, "issuer": evil, "users": [{ "upn": "bob@example.com", "label": evil }] });
+    let given = manned.server.ask("POST", "/api/v1/orders", &headers, order.to_string().as_bytes()).expect(201);
+    let given: Value = serde_json::from_str(&given.body).unwrap();
+    let id = given["order"].as_str().unwrap();
+    let lines = manned.server.ask("GET", &format!("/api/v1/orders/{id}/lines"), &headers[..1], b"").expect(200);
+    let lines: Value = serde_json::from_str(&lines.body).unwrap();
+    let entry = lines["lines"][0]["codes_of"].as_str().unwrap();
+    let why = json!({ "reason": evil, "ticket": "<script>alert(1)</script>" }).to_string();
+    manned.server.ask("POST", &format!("/api/v1/tokens/{entry}/codes"), &headers, why.as_bytes()).expect(200);
+    let why = json!({ "reason": evil }).to_string();
+    manned.server.ask("POST", &format!("/api/v1/orders/{id}/cancel"), &headers, why.as_bytes()).expect(200);
+    let (mut all, _) = manned.somebody("carol", &["helpdesk", "auditor", "admin"]);
+    let (order, token) = (format!("/work/{id}"), format!("/helpdesk/token/{entry}"));
+    let station = "/stations/00-1A-2B-3C-4D-01";
+    for path in ["/stations", station, "/scripts", "/work", "/work/new", &order, "/audit", &token] {
+        let page = all.get(path).expect(200);
         assert!(!page.body.contains("<script>alert") && !page.body.contains("<img"), "{path}: {page:?}");
         assert!(page.body.contains("&lt;script&gt;alert(1)"), "{path}");
     }

@@ -30,7 +30,7 @@ impl Office {
         let (home, clock) = (Arc::new(Home::new()), HandClock::new());
         let desk = home.desk(clock.clone(), settings.clone());
         let server = Server::at(home, false, settings, clock.clone());
-        let document = serde_json::from_str(&oathburn_desk::openapi()).unwrap();
+        let document = serde_json::from_str(oathburn_desk::openapi()).unwrap();
         Self { server, desk, clock, document }
     }
 

@@ -9,7 +9,7 @@ fn the_document_beside_the_pages_is_the_one_that_is_served() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
     let now = oathburn_desk::openapi();
     if std::env::var_os("OATHBURN_UPDATE").is_some() {
-        std::fs::write(&path, &now).unwrap();
+        std::fs::write(&path, now).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(kept == now, "docs/openapi.json is not up to date: OATHBURN_UPDATE=1 cargo test --workspace --test api");

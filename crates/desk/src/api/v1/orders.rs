@@ -58,7 +58,7 @@ pub(super) async fn list(
 ) -> Result<Json<Orders>, DeskError> {
     let limit = select::limit(which.limit, PAGE)?;
     let after = which.after.as_deref().map(id_of).transpose()?;
-    let mut orders = blocking(&app, |desk| desk.orders()).await?;
+    let mut orders = blocking(&app, Desk::orders).await?;
     // Ids sort by the time of their making.
     orders.sort_by_key(|order| std::cmp::Reverse(order.batch.id));
     orders.retain(|order| after.is_none_or(|after| order.batch.id < after));
@@ -104,13 +104,13 @@ pub(super) async fn give(
         let body = Zeroizing::new(serde_json::to_vec(&wanted).map_err(|_| DeskError::Broken)?);
         let request = match desk.claim(&by.name, &key, &body)? {
             Claim::New(request) => request,
-            Claim::Before(request) => match desk.order_for(&request)? {
-                Some(order) => return Ok((StatusCode::OK, found(desk, &by.name, order, &audience)?)),
-                None => {
-                    desk.claim_again(&by.name, &key)?;
-                    request
+            Claim::Before(request) => {
+                if let Some(order) = desk.order_for(&request)? {
+                    return Ok((StatusCode::OK, found(desk, &by.name, &order, &audience)?));
                 }
-            },
+                desk.claim_again(&by.name, &key)?;
+                request
+            }
         };
         let given = judge(desk, &by.name, &wanted, audience, Some(request));
         if let Err(DeskError::Script(ApiError::OrderRefused { .. })) = given {
@@ -136,9 +136,9 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 }
 
 /// An order that was given before. The desk may have ended before it was said who may work on it.
-fn found(desk: &Desk, by: &str, order: work::Order, audience: &work::Audience) -> Result<Order, DeskError> {
+fn found(desk: &Desk, by: &str, order: &work::Order, audience: &work::Audience) -> Result<Order, DeskError> {
     if order.audience.is_some() {
-        return Ok(Order::from(&order));
+        return Ok(Order::from(order));
     }
     desk.redirect_order(by, order.batch.id, audience)?;
     Ok(Order::from(&desk.order(order.batch.id)?))
