@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Child;
 
 use serde_json::Value;
-use support::{Desk, finished};
+use support::{Desk, finished, page};
 
 /// A desk that serves, and what it said when it began to.
 struct Serving {
@@ -170,5 +170,24 @@ fn a_script_gets_a_token_uses_it_and_loses_it() {
     // What is printed for a shell is the token alone.
     let printed = desk.run(&["desk", "token", "add", "shell", "--scope", "audit:read"]).expect(0).stdout;
     assert!(printed.starts_with("oathburn_") && printed.trim_end().len() == 52, "{printed}");
+    serving.end();
+}
+
+/// The page for those who write scripts, word by word, with curl.
+#[test]
+fn the_page_of_the_api_is_executed() {
+    const URL: &str = "https://desk.example.com:8443";
+    let desk = with_escrow();
+    let serving = Serving::start(&desk, &["--organisation", "Example AG"]);
+    let steps = page::steps("docs/api.md");
+    assert!(steps.len() >= 12, "{steps:?}");
+    let folder = std::path::Path::new(env!("CARGO_BIN_EXE_oathburn")).parent().unwrap();
+    for (command, expected) in steps {
+        let typed = command.replace(URL, serving.ready["url"].as_str().unwrap());
+        let mut shell = std::process::Command::new("sh");
+        let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+        shell.arg("-c").current_dir(desk.home()).env_clear().env("PATH", path).env("HOME", desk.home());
+        page::compare(&command, &page::output(&mut shell, &typed), &expected);
+    }
     serving.end();
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask judges`: foreign importers that are too heavy for every run of the tests read what we write.
+//! `cargo xtask judges`: foreign programs that are too heavy for every run of the tests read what we write.
 //!
 //! privacyIDEA brings half a gigabyte of packages, of which its importer is a small part.
 
@@ -12,6 +12,8 @@ use crate::place;
 /// The versions whose importers judge.
 const PRIVACYIDEA: &str = "privacyidea==3.14";
 const LINOTP: &str = "LinOTP==2.11.1";
+/// What judges the description of the desk's API.
+const OPENAPI: &str = "openapi-spec-validator==0.9.0";
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     if !arguments.is_empty() {
@@ -21,6 +23,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     fs::create_dir_all(&folder).while_doing("make a folder for the judges")?;
     let python = environment(&folder)?;
     let linotp = linotp(&folder, &python)?;
+    description(&folder)?;
     let written = folder.join("written");
     fs::create_dir_all(&written).while_doing("make a folder for what is judged")?;
     let mut write = place::cargo();
@@ -40,6 +43,19 @@ fn environment(folder: &Path) -> Result<PathBuf, Failure> {
         fs::write(&ready, "").while_doing("note that the environment is ready")?;
     }
     Ok(python)
+}
+
+/// The description of the desk's API, judged in an environment of its own: other packages want other versions.
+fn description(folder: &Path) -> Result<(), Failure> {
+    let (home, ready) = (folder.join("openapi"), folder.join(format!("{OPENAPI}.ready")));
+    let python = home.join("bin/python");
+    if !ready.is_file() {
+        done("make an environment", Command::new("python3").args(["-m", "venv"]).arg(&home))?;
+        done("install the judge of OpenAPI", Command::new(&python).args(["-m", "pip", "install", "--quiet", OPENAPI]))?;
+        fs::write(&ready, "").while_doing("note that the environment is ready")?;
+    }
+    let document = place::root().join("docs/openapi.json");
+    done("judge the API's description", Command::new(python).args(["-m", "openapi_spec_validator"]).arg(document))
 }
 
 /// The one file of LinOTP that reads OATH CSV; the rest does not run under today's Python.

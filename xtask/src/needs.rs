@@ -50,6 +50,7 @@ pub(crate) const NEEDS: &[Need] = &[
         reason: "another one, which opens and writes encrypted ones",
         probe: Probe::Python("pskc"),
     },
+    Need { package: "curl", reason: "asks the desk's API as its page says", probe: Probe::Program("curl") },
     Need { package: "zbar-tools", reason: "a foreign reader of our QR codes", probe: Probe::Program("zbarimg") },
     Need {
         package: "librsvg2-bin",

@@ -17,3 +17,11 @@ fn the_document_beside_the_pages_is_the_one_that_is_served() {
     assert_eq!(served.header("content-type"), Some("application/json"));
     assert!(served.body == now);
 }
+
+#[test]
+fn the_page_names_every_scope() {
+    let page = include_str!("../../../../docs/api.md");
+    for scope in oathburn_desk::scripts::Scope::ALL {
+        assert!(page.contains(&format!("| `{scope}` | ")), "{scope}");
+    }
+}
