@@ -191,3 +191,115 @@ fn the_page_of_the_api_is_executed() {
     }
     serving.end();
 }
+
+/// A browser without a script engine.
+#[derive(Clone, Default)]
+struct Browser {
+    address: String,
+    cookie: String,
+    token: String,
+}
+
+impl Browser {
+    /// What is answered; nothing where the answer did not come whole.
+    fn try_ask(&mut self, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
+        let (cookie, length) = (&self.cookie, body.len());
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: {cookie}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        let answer = String::from_utf8(answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
+        let length: usize = header("content-length: ")?.parse().ok()?;
+        if let Some(cookie) = header("set-cookie: ") {
+            cookie.split(';').next()?.clone_into(&mut self.cookie);
+        }
+        if let Some((_, rest)) = body.split_once("name=\"form-token\" value=\"") {
+            rest.split('"').next()?.clone_into(&mut self.token);
+        }
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        (body.len() == length).then(|| (status, body.to_owned()))
+    }
+
+    fn get(&mut self, path: &str) -> String {
+        self.try_ask("GET", path, "").unwrap().1
+    }
+
+    fn post(&mut self, path: &str, fields: &str) -> (u16, String) {
+        let body = format!("form-token={}&{fields}", self.token);
+        self.try_ask("POST", path, &body).unwrap()
+    }
+
+    fn enrol(address: &str, name: &str, given: &str) -> Self {
+        let mut browser = Self { address: address.into(), ..Self::default() };
+        browser.get("/enrol");
+        let (_, shown) = browser.post("/enrol", &format!("name={name}&code={given}"));
+        let seed = oathburn_oath::Seed::from_base32(between(&shown)).unwrap();
+        let totp = oathburn_oath::Totp::new(&seed, oathburn_oath::TotpParams::default());
+        let code = totp.code_at(oathburn_oath::Clock::now(&oathburn_oath::SystemClock));
+        let password = "correct+horse+battery";
+        let fields = format!("name={name}&password={password}&again={password}&code={code}");
+        assert_eq!(browser.post("/enrol/finish", &fields).0, 303);
+        browser
+    }
+}
+
+fn between(page: &str) -> &str {
+    page.split_once("<code class=\"code\">").unwrap().1.split_once("</code>").unwrap().0
+}
+
+/// Many clerks ask at once, and the desk is killed in the middle: whoever had an answer is on record.
+#[test]
+fn what_was_answered_is_on_record_when_the_desk_is_killed() {
+    const CLERKS: usize = 16;
+    let desk = with_escrow();
+    let seed = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\n";
+    let entry = desk.run_with(&["escrow", "add", "--serial", "1234567", "--seed-file", "-", "--json"], seed).expect(0);
+    let entry = entry.json()["entry"].as_str().unwrap().to_owned();
+    let first = desk.json(&["desk", "bootstrap", "ada"])["enrolment_code"].as_str().unwrap().to_owned();
+    let limits = ["--codes-per-clerk", "100000", "--codes-per-token", "100000"];
+    let mut serving = Serving::start(&desk, &limits);
+    let address = serving.ready["address"].as_str().unwrap().to_owned();
+    let mut ada = Browser::enrol(&address, "ada", &first);
+    ada.get("/people");
+    let (_, invited) = ada.post("/people", "name=carol&helpdesk=yes");
+    let mut carol = Browser::enrol(&address, "carol", between(&invited));
+    carol.get(&format!("/helpdesk/token/{entry}"));
+    let (sender, answered) = std::sync::mpsc::channel();
+    let mut told: std::collections::BTreeSet<String> = std::thread::scope(|scope| {
+        for clerk in 0..CLERKS {
+            let (mut browser, sender, path) = (carol.clone(), sender.clone(), format!("/helpdesk/token/{entry}/codes"));
+            scope.spawn(move || {
+                for number in 0.. {
+                    let ticket = format!("T-{clerk}-{number}");
+                    let body = format!("form-token={}&reason=in+the+post&ticket={ticket}", browser.token);
+                    match browser.try_ask("POST", &path, &body) {
+                        Some((200, _)) => sender.send(ticket).unwrap(),
+                        Some((status, page)) => panic!("{status}: {page}"),
+                        None => break,
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let told = answered.iter().take(150).collect();
+        serving.child.kill().unwrap();
+        told
+    });
+    serving.child.wait().unwrap();
+    told.extend(answered.iter());
+    let noted = desk.json(&["escrow", "audit", "list", "--kind", "code-disclosed"]);
+    let noted: Vec<_> =
+        noted.as_array().unwrap().iter().map(|event| event["facts"]["ticket"].as_str().unwrap()).collect();
+    let unique: std::collections::BTreeSet<_> = noted.iter().map(|ticket| (*ticket).to_owned()).collect();
+    assert_eq!(unique.len(), noted.len());
+    assert!(told.is_subset(&unique), "{:?}", told.difference(&unique));
+    // Of each clerk one may have been written whose answer was cut.
+    assert!(unique.len() <= told.len() + CLERKS);
+    assert_eq!(desk.json(&["escrow", "check"])["ok"], true);
+}

@@ -2,9 +2,11 @@
 
 mod batch;
 mod codes;
+mod desk;
 mod escrow;
 mod formats;
 mod import;
+mod postgres;
 mod process;
 mod pskc;
 mod readers;
@@ -28,10 +30,12 @@ const BURNS: usize = 40;
 const OWN_TIME: Duration = Duration::from_millis(5);
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
-    let chosen = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => None,
-        [one @ ("burns" | "batch" | "codes" | "escrow" | "formats")] => Some(one),
-        _ => return Err(Failure::usage("bench takes no arguments, or one of: burns, batch, codes, escrow, formats")),
+    let usage = "bench takes no arguments, or one of: burns, batch, codes, desk, escrow, formats, postgres [COUNT]";
+    let (chosen, count) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => (None, None),
+        [one @ ("burns" | "batch" | "codes" | "desk" | "escrow" | "formats" | "postgres")] => (Some(one), None),
+        [one @ "postgres", count] => (Some(one), Some(count.parse().map_err(|_| Failure::usage(usage))?)),
+        _ => return Err(Failure::usage(usage)),
     };
     let wants = |name: &str| chosen.is_none_or(|chosen| chosen == name);
     setup::ensure()?;
@@ -49,6 +53,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     if wants("escrow") {
         escrow::run()?;
     }
+    if wants("postgres") {
+        postgres::run(count)?;
+    }
+    if wants("desk") {
+        desk::run()?;
+    }
     if wants("formats") {
         pskc::run()?;
         import::run()?;
@@ -59,8 +69,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
 
 /// All in one go: built one by one, each would bring other features to what they share, and have it built again.
 pub(crate) fn build() -> Result<(), Failure> {
-    let packages = ["oathburn", "oathburn-emulator", "oathburn-reader", "oathburn-oath", "oathburn-escrow"];
-    let examples = ["bare_burn", "bare_burn_libnfc", "code_rates", "fill", "escrow_rates"];
+    let packages =
+        ["oathburn", "oathburn-emulator", "oathburn-reader", "oathburn-oath", "oathburn-escrow", "oathburn-desk"];
+    let examples =
+        ["bare_burn", "bare_burn_libnfc", "code_rates", "fill", "escrow_rates", "station_rates", "desk_load"];
     let mut cargo = place::cargo();
     cargo.args(["build", "--quiet", "--release", "--bins"]);
     for package in packages {

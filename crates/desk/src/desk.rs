@@ -6,6 +6,7 @@ use std::sync::Arc;
 use oathburn_escrow::{Deed, Escrow, Fact, Facts, Opener, Records};
 use oathburn_oath::{Clock, UnixTime};
 
+use crate::journal::Journal;
 use crate::stations::Register;
 use crate::work::LeaseTerms;
 use crate::{DeskError, HelpdeskLimits, Limits};
@@ -46,6 +47,7 @@ pub struct Desk {
     pub(crate) opener: Arc<Opener>,
     pub(crate) records: Records,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) journal: Journal,
     register: Register,
     settings: Settings,
 }
@@ -57,7 +59,7 @@ impl Desk {
         let opener = Arc::new(opener);
         let (own, key, time) = (records.clone(), Arc::clone(&opener), Arc::clone(&clock));
         let register = Register::new(&escrow, own, key, time, &settings.organisation);
-        Ok(Self { escrow, opener, records, clock, register, settings })
+        Ok(Self { escrow, opener, records, clock, journal: Journal::default(), register, settings })
     }
 
     /// The stations that it knows.

@@ -132,16 +132,12 @@ pub(crate) fn codes(desk: &Desk, by: &str, id: &str, wanted: Wanted, grounds: &G
         return Err(DeskError::CodesTooMany);
     }
     let limits = desk.settings().helpdesk;
-    let clerk = Rate::new("helpdesk codes clerk", limits.codes_per_clerk, 3600).enter(desk, by)?;
-    let _token = Rate::new("helpdesk codes token", limits.codes_per_token, 24 * 3600)
-        .enter(desk, &entry.id.to_string())
-        .or_else(|error| {
-            // The clerk is not to blame for what others have asked.
-            clerk.forgive(desk)?;
-            Err(error)
-        })?;
-    let drift = known_drift(desk, &entry)?;
-    let ahead = drift.filter(|_| wanted.on_token).map_or(0, |known| known.drift.seconds());
+    let rates = [
+        Rate::new("helpdesk codes clerk", limits.codes_per_clerk, 3600).of(desk, by),
+        Rate::new("helpdesk codes token", limits.codes_per_token, 24 * 3600).of(desk, &entry.id.to_string()),
+    ];
+    let drift = if wanted.on_token { known_drift(desk, &entry)? } else { None };
+    let ahead = drift.map_or(0, |known| known.drift.seconds());
     let facts = Facts::new()
         .with("at", i64::try_from(at.seconds()).unwrap_or(i64::MAX))
         .with("from_offset", -i64::from(wanted.past))
@@ -150,7 +146,12 @@ pub(crate) fn codes(desk: &Desk, by: &str, id: &str, wanted: Wanted, grounds: &G
         .with_some("ticket", grounds.ticket.as_deref());
     let reason = Some(grounds.reason.clone());
     let disclosure = Disclosure { facts, reason, ..Disclosure::new(Purpose::ShowCodes) };
-    let record = desk.opener.acting_for(by).open(&entry, &disclosure)?;
+    let (clerk, chosen) = (by.to_owned(), entry.clone());
+    // Counted, noted and opened with what others ask for at the same time: a try that is refused counts for nobody.
+    let record = desk.together(move |together| {
+        rates.iter().try_for_each(|rate| rate.enter(together))?;
+        Ok(together.disclose(&clerk, &chosen, &disclosure)?)
+    })?;
     let totp = Totp::new(&record.seed, params);
     let mut codes: Vec<_> = totp.window(at.offset(ahead), wanted.past, wanted.future).collect();
     for timed in &mut codes {

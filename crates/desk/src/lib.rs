@@ -39,6 +39,7 @@ mod desk;
 mod error;
 mod health;
 mod helpdesk;
+mod journal;
 mod limits;
 mod metrics;
 mod pages;

@@ -1,6 +1,6 @@
 //! Records with a type: what the desk keeps, as JSON that is sealed in the escrow's store.
 
-use oathburn_escrow::{Change, Deed, EscrowError, Record};
+use oathburn_escrow::{Change, Deed, EscrowError, Record, Together};
 use oathburn_oath::UnixTime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -181,6 +181,21 @@ impl Desk {
             Ok(result)
         })
     }
+}
+
+/// Shows a value to `next`, and does what it says in a transaction that is shared with others.
+pub(crate) fn change_in<T: Stored>(
+    together: &mut Together<'_>,
+    id: &[u8],
+    next: impl FnOnce(Option<&T>) -> Result<T, DeskError>,
+) -> Result<(), DeskError> {
+    let kept = together.get(T::KIND, id)?.as_ref().map(read::<T>).transpose()?;
+    let value = next(kept.as_ref().map(|kept| &kept.value))?;
+    let write = match &kept {
+        Some(kept) => Write::over(kept, &value)?,
+        None => Write::new(id, &value)?,
+    };
+    Ok(together.change(&write.change())?)
 }
 
 /// Does something that reads and writes records, once more when somebody changed one of them meanwhile.

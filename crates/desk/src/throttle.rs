@@ -3,11 +3,12 @@
 
 use std::net::IpAddr;
 
+use oathburn_escrow::Together;
 use oathburn_oath::UnixTime;
 use serde::{Deserialize, Serialize};
 
 use crate::stations::throttle::address_key;
-use crate::table::{Next, Stored};
+use crate::table::{Next, Stored, change_in};
 use crate::{Desk, DeskError};
 
 /// So many tries within so many seconds.
@@ -62,19 +63,41 @@ pub(crate) struct Entered {
 impl Rate {
     /// Counts a try, or says in how many seconds there is room for one.
     pub(crate) fn enter(&self, desk: &Desk, whose: &str) -> Result<Entered, DeskError> {
-        let id = desk.id_of::<Tries>(&format!("{}\n{whose}", self.name));
+        let Counted { id, rate } = self.of(desk, whose);
         let now = desk.now().seconds();
-        desk.update::<Tries, _>(&id, |tries| {
-            let mut times = tries.cloned().unwrap_or_default().times;
-            times.retain(|time| now < time.saturating_add(self.span));
-            if times.len() >= self.most {
-                let free = times.first().map_or(self.span, |first| first.saturating_add(self.span).saturating_sub(now));
-                return Err(DeskError::Throttled { seconds: free.max(1) });
-            }
-            times.push(now);
-            let ends = times.iter().max().map_or(now, |last| last.saturating_add(self.span));
-            Ok((Next::Put(Tries { times, ends }), Entered { id, time: now }))
-        })
+        desk.update::<Tries, _>(&id, |tries| Ok((Next::Put(rate.one_more(tries, now)?), Entered { id, time: now })))
+    }
+
+    /// The tries of somebody, to be counted in a transaction that is shared with others.
+    pub(crate) fn of(&self, desk: &Desk, whose: &str) -> Counted {
+        Counted { id: desk.id_of::<Tries>(&format!("{}\n{whose}", self.name)), rate: *self }
+    }
+
+    fn one_more(&self, tries: Option<&Tries>, now: u64) -> Result<Tries, DeskError> {
+        let mut times = tries.cloned().unwrap_or_default().times;
+        times.retain(|time| now < time.saturating_add(self.span));
+        if times.len() >= self.most {
+            let free = times.first().map_or(self.span, |first| first.saturating_add(self.span).saturating_sub(now));
+            return Err(DeskError::Throttled { seconds: free.max(1) });
+        }
+        times.push(now);
+        let ends = times.iter().max().map_or(now, |last| last.saturating_add(self.span));
+        Ok(Tries { times, ends })
+    }
+}
+
+/// What somebody tries, and how often it may be tried.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counted {
+    id: [u8; 32],
+    rate: Rate,
+}
+
+impl Counted {
+    /// Counts a try together with what it is a try of: it counts if that is written.
+    pub(crate) fn enter(&self, together: &mut Together<'_>) -> Result<(), DeskError> {
+        let now = together.now().seconds();
+        change_in::<Tries>(together, &self.id, |tries| self.rate.one_more(tries, now))
     }
 }
 

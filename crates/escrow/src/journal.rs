@@ -45,6 +45,8 @@ pub(crate) struct Draft {
     pub(crate) dropped_records: Vec<(String, Vec<u8>)>,
     /// Records that expired at this time or before go as well.
     pub(crate) sweep: Option<i64>,
+    /// Events that were verified while it was put together, in the transaction that writes it.
+    pub(crate) verified: Events,
 }
 
 /// A batch to be.
@@ -113,6 +115,20 @@ impl EventDraft {
         event.facts = event.facts.with("roster", row.roster);
         event
     }
+
+    /// Refuses what is too long to be kept.
+    pub(crate) fn check(&self, who: &Writer) -> Result<(), EscrowError> {
+        self.facts.check()?;
+        let texts = [
+            ("the reason", self.reason.as_deref()),
+            ("the operator's name", self.operator.as_deref().or(who.operator.as_deref())),
+            ("the host's name", Some(who.host.as_str())),
+        ];
+        match texts.into_iter().find(|(_, text)| text.is_some_and(|text| text.len() > Facts::MAX_TEXT)) {
+            Some((what, _)) => Err(EscrowError::FactRefused { what: what.into() }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Who signs, for which escrow and under which roster, and when.
@@ -127,7 +143,7 @@ impl Journal<'_> {
     /// Numbers, chains and signs the events of a draft and computes what they make of their entries.
     pub(crate) fn write(&self, view: &dyn View, draft: Draft) -> Result<Commit, EscrowError> {
         let mut head = view.head(&self.signer.writer())?;
-        let mut rows = Rows::new(view, self.trust, draft.entries);
+        let mut rows = Rows::new(view, self.trust, draft.entries, draft.verified);
         let mut commit = Commit {
             header: draft.header,
             rosters: draft.rosters,
@@ -169,7 +185,7 @@ impl Journal<'_> {
     }
 
     fn event(&self, draft: EventDraft, head: &mut ChainHead, rows: &mut Rows<'_>) -> Result<EventRow, EscrowError> {
-        self.check(&draft)?;
+        draft.check(self.who)?;
         let mut touched = Vec::with_capacity(draft.touched.len());
         for (touch, position) in draft.touched.into_iter().zip(1..) {
             touch.facts.check()?;
@@ -210,19 +226,6 @@ impl Journal<'_> {
         *head = ChainHead { sequence: event.sequence, hash: event.hash.clone() };
         Ok(event)
     }
-
-    fn check(&self, draft: &EventDraft) -> Result<(), EscrowError> {
-        draft.facts.check()?;
-        let texts = [
-            ("the reason", draft.reason.as_deref()),
-            ("the operator's name", draft.operator.as_deref().or(self.who.operator.as_deref())),
-            ("the host's name", Some(self.who.host.as_str())),
-        ];
-        match texts.into_iter().find(|(_, text)| text.is_some_and(|text| text.len() > Facts::MAX_TEXT)) {
-            Some((what, _)) => Err(EscrowError::FactRefused { what: what.into() }),
-            None => Ok(()),
-        }
-    }
 }
 
 /// The entries that a transaction touches, as its events have made them so far.
@@ -239,10 +242,10 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(view: &'a dyn View, trust: &'a Trust, new: Vec<EntryRow>) -> Self {
+    fn new(view: &'a dyn View, trust: &'a Trust, new: Vec<EntryRow>, verified: Events) -> Self {
         let places =
             new.iter().zip(0..).filter_map(|(row, place)| Some((EntryId::from_slice(&row.id)?, place))).collect();
-        Self { view, trust, verified: Events::new(), new, places, changed: BTreeMap::new(), resealed: HashSet::new() }
+        Self { view, trust, verified, new, places, changed: BTreeMap::new(), resealed: HashSet::new() }
     }
 
     /// Applies an event to an entry; says the entry's revision after it.

@@ -135,7 +135,7 @@ pub use member::{Member, PublicLine, Role};
 pub use message::open_message;
 pub use opener::Opener;
 pub use pins::{Pins, SealedToken};
-pub use records::{Change, Deed, Next, Record, Records};
+pub use records::{Change, Deed, Next, Record, Records, Together};
 pub use renewal::{Depth, Renewed, Renewing};
 pub use restore::{Loss, RestoreReport};
 pub use roster::Roster;

@@ -111,7 +111,7 @@ impl fmt::Debug for Opener {
 
 /// Refuses to open for a purpose what is not for it: access keys make no codes, what people sign in with is compared and
 /// nothing else, and the desk's own key is for its records alone.
-fn fits(entry: &Entry, purpose: Purpose) -> Result<(), EscrowError> {
+pub(crate) fn fits(entry: &Entry, purpose: Purpose) -> Result<(), EscrowError> {
     let entry_id = entry.id;
     match purpose {
         Purpose::Desk if entry.is_desk_key() => Ok(()),

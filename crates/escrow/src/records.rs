@@ -9,6 +9,7 @@
 
 mod key;
 mod seal;
+mod together;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::key::find_key;
 pub(crate) use self::seal::RecordKeys;
+pub use self::together::Together;
 use crate::escrow::{Inner, seconds};
 use crate::journal::{Draft, EventDraft};
 use crate::store::{self, RecordRow, View};
@@ -221,26 +223,34 @@ impl Records {
     ) -> Result<(Vec<RecordRow>, Vec<(String, Vec<u8>)>), EscrowError> {
         let (mut written, mut dropped) = (Vec::new(), Vec::new());
         for change in changes {
-            let (kind, id, expected) = change.target();
-            let found = view.record(kind, id)?;
-            let live = found.as_ref().filter(|row| row.expires_at.is_none_or(|end| now < end));
-            if live.map(|row| row.version.cast_unsigned()) != expected {
-                return Err(EscrowError::RecordChanged { kind: kind.into() });
-            }
-            match change {
-                Change::Delete { .. } => dropped.push((kind.to_owned(), id.to_vec())),
-                Change::Put { lookup, expires_at, body, .. } => {
-                    let version = match &found {
-                        Some(row) => row.version.saturating_add(1),
-                        None => first_version()?,
-                    };
-                    let lookup = lookup.map(|text| self.keys.lookup(kind, text).to_vec());
-                    let expires_at = expires_at.map(|time| seconds(time.seconds()));
-                    written.push(self.keys.seal((kind, id), version, lookup, expires_at, body)?);
-                }
+            let (kind, id, _) = change.target();
+            match self.row(view.record(kind, id)?.as_ref(), change, now)? {
+                Some(row) => written.push(row),
+                None => dropped.push((kind.to_owned(), id.to_vec())),
             }
         }
         Ok((written, dropped))
+    }
+
+    /// What becomes of the record that was found, if it has the version it must have; nothing where it goes.
+    fn row(&self, found: Option<&RecordRow>, change: &Change<'_>, now: i64) -> Result<Option<RecordRow>, EscrowError> {
+        let (kind, id, expected) = change.target();
+        let live = found.filter(|row| row.expires_at.is_none_or(|end| now < end));
+        if live.map(|row| row.version.cast_unsigned()) != expected {
+            return Err(EscrowError::RecordChanged { kind: kind.into() });
+        }
+        match change {
+            Change::Delete { .. } => Ok(None),
+            Change::Put { lookup, expires_at, body, .. } => {
+                let version = match found {
+                    Some(row) => row.version.saturating_add(1),
+                    None => first_version()?,
+                };
+                let lookup = lookup.map(|text| self.keys.lookup(kind, text).to_vec());
+                let expires_at = expires_at.map(|time| seconds(time.seconds()));
+                self.keys.seal((kind, id), version, lookup, expires_at, body).map(Some)
+            }
+        }
     }
 
     fn is_there(&self, row: &RecordRow) -> bool {

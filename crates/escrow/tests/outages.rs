@@ -130,6 +130,34 @@ fn records_are_written_once_wherever_the_connection_breaks() {
     assert_eq!(far.proxy.cuts(), 6);
 }
 
+/// Deeds of many, which share a transaction: all of them once.
+#[test]
+fn deeds_that_are_written_together_are_written_once() {
+    let far = Far::new();
+    let escrow = far.open(60);
+    let id = reserve(&escrow, "1", b"the seed of a token");
+    let entry = escrow.entry(&id.to_string()).unwrap();
+    let opener = escrow.opener(far.home.officer()).unwrap();
+    let records = escrow.records(&opener).unwrap();
+    let disclosure = Disclosure::new(Purpose::ShowCodes);
+    for cut in [Cut::AfterCommit, Cut::BeforeCommit, Cut::AtMessage(9)] {
+        far.proxy.cut(cut);
+        let mut given = Vec::new();
+        records
+            .together(&opener, &mut |together| {
+                let one = |number| {
+                    together.deed(|together| together.disclose(&format!("clerk{number}"), &entry, &disclosure))
+                };
+                given = (0..4).map(one).map(|deed| deed.is_ok()).collect();
+            })
+            .unwrap();
+        assert_eq!(given, [true; 4]);
+    }
+    assert_eq!(far.proxy.cuts(), 3);
+    assert_eq!(far.count("events WHERE kind = 'code-disclosed'"), "12");
+    far.assert_sound();
+}
+
 /// At each message of a burn: the work goes on, and is done once.
 #[test]
 fn a_connection_that_breaks_anywhere_is_made_again() {
@@ -177,8 +205,52 @@ fn where_nobody_can_be_asked_nothing_is_claimed() {
     far.assert_sound();
 }
 
+/// Its network is away for longer than its leases last, while another station goes on with the batch.
 #[test]
-fn a_slow_network_is_only_slow() {
+fn a_station_that_was_away_returns() {
+    let far = Far::new();
+    let escrow = far.open(1);
+    let key = |name: &str| StationKey::load_or_create(&far.home.path(name)).unwrap();
+    let custodian = escrow.custodian(far.home.officer()).unwrap();
+    let member = Member::new("other", key("other.key").public()).unwrap();
+    custodian.add(&PublicLine { role: Role::Station, member }).unwrap();
+    custodian.renew(Depth::Roster, &mut |_| {}).unwrap();
+    let batch = batch_of(&escrow, 6);
+    burn_line(&escrow, batch, "11", b"before the network went");
+    // One line is reserved for a token that lies there, and one only leased.
+    let reserved = lease(&escrow, batch, "12");
+    let record = record("12", b"in the middle of a burn");
+    let entry = escrow.reserve_line(&reserved, &record, Origin::Generated).unwrap();
+    let leased = lease(&escrow, batch, "13");
+    far.proxy.refuse(true);
+    far.proxy.drop_connections();
+    assert_eq!(escrow.mark_programmed(entry, &Programmed::default()).unwrap_err().code(), "store-unavailable");
+
+    let (pins, later) = (Pins::new(far.home.path("other-pins")), Arc::new(FixedClock(NOW.offset(24 * 3600))));
+    let who = Writer { host: "elsewhere".into(), ..who() };
+    let other = Escrow::open(&far.database.url(), key("other.key"), &pins, who, later).unwrap();
+    for number in 0..4 {
+        let serial = format!("2{number}");
+        burn_line(&other, batch, &serial, serial.as_bytes());
+    }
+    // The line of the unfinished burn waits for its token.
+    let claim = other.claim(batch, &identity("29").serial, None, &std::collections::HashSet::new()).unwrap();
+    let line = other.lines(batch, leased.line.number - 1, 1).unwrap().remove(0);
+    assert!(matches!(claim, Claim::Nothing) && line.state == LineState::Done, "{claim:?} {line:?}");
+    assert_eq!(other.line_counts(batch).unwrap(), LineCounts { open: 0, reserved: 1, done: 5, failed: 0 });
+
+    far.proxy.refuse(false);
+    let taken = escrow.reserve_line(&leased, &support::record("13", b"too late"), Origin::Generated);
+    assert_eq!(taken.unwrap_err().code(), "line-taken");
+    escrow.mark_programmed(entry, &Programmed::default()).unwrap();
+    escrow.release(&reserved).unwrap();
+    assert!(escrow.finish_batch(batch).unwrap());
+    assert_eq!(other.line_counts(batch).unwrap(), LineCounts { open: 0, reserved: 0, done: 6, failed: 0 });
+    far.assert_sound();
+}
+
+#[test]
+fn a_slow_network_that_breaks_is_only_slow() {
     let far = Far::new();
     far.proxy.delay(Duration::from_millis(2));
     let batch = batch_of(&far.open(60), 8);
@@ -187,6 +259,8 @@ fn a_slow_network_is_only_slow() {
         for number in 0..4 {
             let serial = format!("{name}{number}");
             burn_line(&escrow, batch, &serial, serial.as_bytes());
+            // Whatever is on its way then is lost, also what the other one was told.
+            far.proxy.drop_connections();
         }
     };
     std::thread::scope(|scope| {

@@ -447,3 +447,61 @@ fn deeds_are_noted_with_what_they_change_or_not_at_all() {
     names.sort_unstable();
     assert_eq!(names, ["alice", "carol", "dave", "erin"]);
 }
+
+/// Each deed sees what those before it wrote; one that fails leaves nothing; events, records and entries are there together.
+#[test]
+fn deeds_of_many_are_written_together() {
+    let home = Home::new();
+    let escrow = home.open();
+    let ids = ["0001", "0002"].map(|serial| reserve(&escrow, serial, format!("the seed of {serial}").as_bytes()));
+    let entries = ids.map(|id| escrow.entry(&id.to_string()).unwrap());
+    let opener = escrow.opener(home.officer()).unwrap();
+    let records = escrow.records(&opener).unwrap();
+    records.commit(&[put("count", b"old", None, b"1")]).unwrap();
+    let disclosure = Disclosure { reason: Some("lost".into()), ..Disclosure::new(Purpose::ShowCodes) };
+    let long = Disclosure { reason: Some("x".repeat(1 << 20)), ..disclosure.clone() };
+    let count = |together: &mut Together<'_>, id: &[u8]| -> Result<u8, EscrowError> {
+        let record = together.get("count", id)?;
+        let next = record.as_ref().map_or(0, |record| record.body[0] - b'0') + 1;
+        let body = [next + b'0'];
+        together.change(&put("count", id, record.map(|record| record.version), &body))?;
+        Ok(next)
+    };
+    let mut seen = Vec::new();
+    let mut seeds = Vec::new();
+    records
+        .together(&opener, &mut |together| {
+            seen.clear();
+            seeds.clear();
+            for (number, entry) in entries.iter().cycle().take(4).enumerate() {
+                let disclosure = if number == 2 { &long } else { &disclosure };
+                let clerk = format!("clerk{number}");
+                let deed = together.deed(|together| {
+                    let counted = (count(together, b"new")?, count(together, b"old")?);
+                    seeds.push(together.disclose(&clerk, entry, disclosure)?.seed);
+                    Ok::<_, EscrowError>(counted)
+                });
+                seen.push(deed.map_err(|error| error.code()));
+            }
+            let gone = together.deed(|together| {
+                let version = together.get("count", b"new")?.map(|record| record.version).unwrap_or_default();
+                together.change(&Change::Delete { kind: "count", id: b"new", expected_version: version })?;
+                assert_eq!(together.get("count", b"new")?, None);
+                Err::<(), _>(EscrowError::LastOfficer)
+            });
+            assert!(gone.is_err());
+            let stale = together.deed(|together| together.change(&put("count", b"old", Some(1), b"9")));
+            assert_eq!(stale.unwrap_err().code(), "record-changed");
+        })
+        .unwrap();
+    assert_eq!(seen, [Ok((1, 2)), Ok((2, 3)), Err("fact-refused"), Ok((3, 4))]);
+    let seeds: Vec<_> = seeds.iter().map(|seed| seed.expose().to_vec()).collect();
+    assert_eq!(seeds, ["0001", "0002", "0002"].map(|serial| format!("the seed of {serial}").into_bytes()));
+    for (id, body) in [(&b"new"[..], b"3"), (b"old", b"4")] {
+        assert_eq!(records.get("count", id).unwrap().unwrap().body.as_slice(), body);
+    }
+    let noted = escrow.events(&EventFilter { kind: Some(EventKind::CodeDisclosed), ..EventFilter::default() }).unwrap();
+    let noted: Vec<_> = noted.iter().map(|event| (event.operator.as_deref().unwrap(), event.entries[0])).collect();
+    assert_eq!(noted, [("clerk0", ids[0]), ("clerk1", ids[1]), ("clerk3", ids[1])]);
+    assert_eq!(escrow.check(Some(&home.officer)).unwrap().findings, []);
+}

@@ -33,3 +33,16 @@ fn tables_are_as_the_list_says() {
     assert_eq!(text, structure::EXPECTED, "OATHBURN_UPDATE=1 writes it anew");
     assert_eq!(structure::problems(session).unwrap(), Vec::<String>::new());
 }
+
+#[test]
+fn migrations_have_the_numbers_and_names_that_a_file_has() {
+    let names = |engine: &str| {
+        let folder = format!("{}/migrations/{engine}", env!("CARGO_MANIFEST_DIR"));
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = files.filter(|name| name != "structure.txt").collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("postgres"), names("sqlite"));
+    assert_eq!(names("postgres").len(), format::MIGRATIONS.len());
+}
