@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdin, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::support::Desk;
+
+/// How long a run may say nothing before it hangs.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A run of `oathburn batch … --json`, with its events as they come.
 pub(crate) struct Batch {
@@ -45,7 +49,11 @@ impl Batch {
 
     /// The next event; `None` when the program has ended.
     pub(crate) fn next(&mut self) -> Option<Value> {
-        let event = self.events.recv().ok()?;
+        let event = match self.events.recv_timeout(PATIENCE) {
+            Ok(event) => event,
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => panic!("nothing more is heard: {:#?}", self.heard),
+        };
         self.heard.push(event.clone());
         Some(event)
     }

@@ -105,8 +105,9 @@ pub(crate) fn an_order_is_cancelled(browser: &mut Browser) {
     assert_eq!(browser.texts("[data-cell=state]"), ["cancelled", "finished"]);
 }
 
+/// Two lines at a time: one for each reader.
 fn run(station: &Desk) -> Batch {
-    Batch::of(station, &["station", "run", "--json", "--ahead", "1"])
+    Batch::of(station, &["station", "run", "--json", "--ahead", "2"])
 }
 
 /// Runs a station to its end with willing hands; its exit code.
@@ -119,7 +120,7 @@ fn play(station: &Desk, tokens: Vec<String>) -> i32 {
     running.finish().0
 }
 
-/// A box of tokens.
+/// A box of tokens: more than there are lines, for those that come when no line is at hand are put aside.
 fn tokens(first: usize) -> Vec<String> {
-    (first..first + 6).map(|number| format!("8659622{number:06}")).collect()
+    (first..first + 20).map(|number| format!("8659622{number:06}")).collect()
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::chrome::Browser;
 
 /// How long anything may take before the walk has failed.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 impl Browser {
     /// Waits for something. Each look takes the time of a question to the browser.
