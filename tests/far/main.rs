@@ -11,6 +11,8 @@ mod hands;
 
 mod chapter;
 mod clicks;
+mod cut;
+mod faults;
 mod html;
 mod office;
 mod runs;

@@ -9,7 +9,7 @@ use oathburn_desk::stations::{CodeLength, CodeOrder, MacId};
 use oathburn_desk::work::{Audience, NewOrder};
 use oathburn_desk::{Desk as Core, Settings};
 use oathburn_escrow::{BatchId, Escrow, Facts, NewLine, Officer, Pins, StationKey, StoreUrl, Writer};
-use oathburn_oath::{SystemClock, TotpParams};
+use oathburn_oath::{Clock, SystemClock, TotpParams};
 use oathburn_station::BatchOptions;
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ pub(crate) struct Office {
     pub(crate) machine: Desk,
     serving: Option<Child>,
     url: String,
-    address: String,
+    pub(crate) address: String,
     fingerprint: String,
     /// What the desk's pages work on.
     pub(crate) core: Core,
@@ -33,7 +33,7 @@ impl Office {
         machine.run(&["desk", "certificate", "--host", "127.0.0.1"]).expect(0);
         let (serving, ready) = serve(&machine, "127.0.0.1:0");
         let text = |name: &str| ready[name].as_str().unwrap().to_owned();
-        let core = core(&machine);
+        let core = core(&machine, Arc::new(SystemClock));
         let (url, address, fingerprint) = (text("url"), text("address"), text("fingerprint"));
         Self { url, address, fingerprint, serving: Some(serving), machine, core }
     }
@@ -60,15 +60,25 @@ impl Office {
         self.serving = Some(serve(&self.machine, &self.address).0);
     }
 
+    /// The desk's pages on the same escrow, with another clock.
+    pub(crate) fn core_at(&self, clock: impl Clock + 'static) -> Core {
+        core(&self.machine, Arc::new(clock))
+    }
+
     /// A machine with readers, as a station that is signed in.
     pub(crate) fn station(&self, mac: &str, location: &str, readers: usize) -> Desk {
+        self.station_by(&self.url, mac, (location, readers))
+    }
+
+    /// The same of a station that reaches the desk at another address.
+    pub(crate) fn station_by(&self, url: &str, mac: &str, (location, readers): (&str, usize)) -> Desk {
         let machine = Desk::without_escrow(readers);
         let id: MacId = mac.parse().unwrap();
         let register = self.core.register();
         register.add_typed("ann", &[(mac.into(), location.into())]).unwrap();
         let order = CodeOrder { length: CodeLength::SHORTEST, life: 3600, shared: false };
         let code = register.make_codes("ann", &[id], order).unwrap().codes[0].code.shown().to_owned();
-        let provision = ["--json", "station", "provision", "--desk", &self.url, "--mac", mac];
+        let provision = ["--json", "station", "provision", "--desk", url, "--mac", mac];
         let more = ["--fingerprint", &self.fingerprint, "--code", &code];
         machine.run(&[&provision[..], &more].concat()).expect(0);
         register.sign_in("ann", &[id], &format!("branch-{location}")).unwrap();
@@ -137,12 +147,11 @@ fn serve(machine: &Desk, address: &str) -> (Child, Value) {
     (serving, ready)
 }
 
-fn core(machine: &Desk) -> Core {
+fn core(machine: &Desk, clock: Arc<dyn Clock>) -> Core {
     let folder = machine.folder();
     let url = StoreUrl::sqlite(folder.join("escrow.db"));
     let who = Writer { operator: None, uid: 1000, host: "desk".into() };
     let key = StationKey::load(&folder.join("station.key")).unwrap();
-    let clock = Arc::new(SystemClock);
     let escrow = Escrow::open(&url, key, &Pins::new(folder.join("pins")), who, clock.clone()).unwrap();
     let opener = escrow.opener(Officer::load(&folder.join("officer.key"), None).unwrap()).unwrap();
     Core::open(escrow, opener, clock, Settings::default()).unwrap()

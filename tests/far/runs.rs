@@ -7,12 +7,16 @@ use crate::hands::Hands;
 use crate::office::{Office, run};
 use crate::support::{Desk, files};
 
-fn tokens(first: usize, count: usize) -> impl Iterator<Item = String> {
+pub(crate) fn tokens(first: usize, count: usize) -> impl Iterator<Item = String> {
     (first..first + count).map(|number| format!("8659622{number:06}"))
 }
 
 /// Runs a station to its end with willing hands.
-fn play(station: &Desk, tokens: impl Iterator<Item = String>, arguments: &[&str]) -> (i32, serde_json::Value) {
+pub(crate) fn play(
+    station: &Desk,
+    tokens: impl Iterator<Item = String>,
+    arguments: &[&str],
+) -> (i32, serde_json::Value) {
     let mut hands = Hands::new(station, tokens);
     let mut running = run(station, arguments);
     while let Some(event) = running.next() {
@@ -24,7 +28,7 @@ fn play(station: &Desk, tokens: impl Iterator<Item = String>, arguments: &[&str]
 }
 
 /// No file of a station holds a seed that any of its tokens got, in any form.
-fn holds_no_seed(station: &Desk, serials: impl Iterator<Item = String>) {
+pub(crate) fn holds_no_seed(station: &Desk, serials: impl Iterator<Item = String>) {
     let all: Vec<u8> = files(&station.folder()).iter().flat_map(|file| std::fs::read(file).unwrap()).collect();
     for serial in serials {
         let Ok(state) = station.lab().command(&format!("state token {serial} --with-seed")) else { continue };
