@@ -14,7 +14,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -55,8 +54,6 @@ const MIGRATIONS: &[&str] = &[
 /// A SQLite file: write-ahead log, every commit synced, deleted rows overwritten.
 pub(crate) struct SqliteStore {
     connection: Mutex<Connection>,
-    /// Whether the last transaction was a bulk one: its cache is kept for the next.
-    in_bulk: AtomicBool,
     fault: Fault,
 }
 
@@ -90,7 +87,7 @@ impl SqliteStore {
         }
         prepare(&connection).map_err(|error| fault.of(error))?;
         migrate(&mut connection, &fault)?;
-        Ok(Self::new(connection, fault))
+        Ok(Self { connection: Mutex::new(connection), fault })
     }
 
     /// Makes a store that somebody else fills. The file appears at `path` whole or not at all, after `publish` was called,
@@ -117,7 +114,7 @@ impl SqliteStore {
             .and_then(|()| keep_plans(&connection))
             .map_err(|error| fault.of(error))?;
         migrate(&mut connection, &fault)?;
-        let store = Self::new(connection, fault.clone());
+        let store = Self { connection: Mutex::new(connection), fault: fault.clone() };
         fill(&store)?;
         drop(store);
         File::open(&beside.0).and_then(|file| file.sync_all()).map_err(|error| fault.of_folder(&error))?;
@@ -138,19 +135,6 @@ impl SqliteStore {
             .map_err(|error| self.fault.of(error))?;
         job(&SqliteView { connection: &transaction, fault: &self.fault })?;
         transaction.commit().map_err(|error| self.fault.of(error))
-    }
-
-    fn new(connection: Connection, fault: Fault) -> Self {
-        Self { connection: Mutex::new(connection), in_bulk: AtomicBool::new(false), fault }
-    }
-
-    /// Goes over to work in bulk, or comes back from it; does nothing where it works like this already.
-    fn work(&self, connection: &Connection, in_bulk: bool) -> rusqlite::Result<()> {
-        if self.in_bulk.load(Ordering::Relaxed) != in_bulk {
-            connection.execute_batch(if in_bulk { IN_BULK } else { USUAL })?;
-            self.in_bulk.store(in_bulk, Ordering::Relaxed);
-        }
-        Ok(())
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -236,7 +220,6 @@ fn format_of(connection: &Connection) -> rusqlite::Result<i64> {
 impl EscrowStore for SqliteStore {
     fn read(&self, job: &mut dyn FnMut(&dyn View) -> Result<(), EscrowError>) -> Result<(), EscrowError> {
         let mut connection = self.connection();
-        self.work(&connection, false).map_err(|error| self.fault.of(error))?;
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Deferred)
             .map_err(|error| self.fault.of(error))?;
@@ -253,12 +236,19 @@ impl EscrowStore for SqliteStore {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| self.fault.of(error))?;
         let commit = job(&SqliteView { connection: &transaction, fault: &self.fault })?;
+        let bulk = commit.new_entries.len() >= BULK;
         let write = || {
-            self.work(&transaction, commit.new_entries.len() >= BULK)?;
+            if bulk {
+                transaction.execute_batch(IN_BULK)?;
+            }
             write::write(&transaction, &commit)?;
             transaction.commit()
         };
-        write().map_err(|error| self.fault.of(error))
+        let written = write();
+        if bulk {
+            connection.execute_batch(USUAL).map_err(|error| self.fault.of(error))?;
+        }
+        written.map_err(|error| self.fault.of(error))
     }
 
     fn holders(&self, batch: &[u8]) -> Result<Vec<HolderRow>, EscrowError> {

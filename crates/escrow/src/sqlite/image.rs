@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
@@ -87,7 +88,7 @@ impl SqliteStore {
         let mut connection = open().map_err(|error| fault.of(error))?;
         recognise(&connection, &fault)?;
         migrate(&mut connection, &fault)?;
-        Ok(Self::new(connection, fault))
+        Ok(Self { connection: Mutex::new(connection), fault })
     }
 
     /// A store in memory, for reading only. `name` is what errors call it.
@@ -102,7 +103,7 @@ impl SqliteStore {
         };
         let connection = open().map_err(|error| fault.of(error))?;
         recognise(&connection, &fault)?;
-        Ok(Self::new(connection, fault))
+        Ok(Self { connection: Mutex::new(connection), fault })
     }
 }
 
@@ -137,7 +138,7 @@ impl Arriving {
             .and_then(|()| keep_plans(&connection))
             .map_err(|error| fault.of(error))?;
         migrate(&mut connection, &fault)?;
-        let store = SqliteStore::new(connection, fault.clone());
+        let store = SqliteStore { connection: Mutex::new(connection), fault: fault.clone() };
         Ok((Self { beside, path: path.into(), fault }, store))
     }
 

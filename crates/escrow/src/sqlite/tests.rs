@@ -165,33 +165,13 @@ fn a_store_that_cannot_be_written_is_read_only() {
     let (_folder, path) = fresh();
     drop(SqliteStore::open(&path).unwrap());
     let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    let store = SqliteStore::new(connection, Fault::at(&path));
+    let store = SqliteStore { connection: Mutex::new(connection), fault: Fault::at(&path) };
     assert_eq!(store.commit(&mut |_| Ok(header())).unwrap_err().code(), "store-read-only");
     // What the system says of a disk that is mounted for reading only, and of one that is not ours.
     let fault = Fault::at(&path);
     assert_eq!(fault.of_file(&io::ErrorKind::ReadOnlyFilesystem.into()).code(), "store-read-only");
     assert_eq!(fault.of_file(&io::ErrorKind::PermissionDenied.into()).code(), "store-denied");
     assert_eq!(fault.of_file(&io::ErrorKind::StorageFull.into()).code(), "store-full");
-}
-
-#[test]
-fn the_room_of_bulk_work_is_given_back() {
-    let (_folder, path) = fresh();
-    let store = SqliteStore::open(&path).unwrap();
-    let room = |store: &SqliteStore| {
-        let number = |pragma| store.connection().pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).unwrap();
-        (number("cache_size"), number("wal_autocheckpoint"))
-    };
-    let usual = room(&store);
-    for in_bulk in [true, true] {
-        store.work(&store.connection(), in_bulk).unwrap();
-        assert!(room(&store).0 < usual.0 && room(&store).1 > usual.1);
-    }
-    store.read(&mut |_| Ok(())).unwrap();
-    assert_eq!(room(&store), usual);
-    store.work(&store.connection(), true).unwrap();
-    store.commit(&mut |_| Ok(Commit::default())).unwrap();
-    assert_eq!(room(&store), usual);
 }
 
 #[test]
