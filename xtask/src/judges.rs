@@ -26,9 +26,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     description(&folder)?;
     let written = folder.join("written");
     fs::create_dir_all(&written).while_doing("make a folder for what is judged")?;
-    let mut write = place::cargo();
-    write.args(["run", "--quiet", "--package", "oathburn-formats", "--example", "write_for_judges", "--"]);
-    done("write files", write.arg(&written))?;
+    let mut build = place::cargo();
+    // With the whole workspace, what it depends on is compiled as for the tests.
+    done("build", build.args(["build", "--quiet", "--workspace", "--example", "write_for_judges"]))?;
+    done("write files", Command::new(place::built("debug", "examples/write_for_judges")).arg(&written))?;
     let script = place::root().join("xtask/judges/oath_csv.py");
     done("judge", Command::new(python).arg(script).arg(&written).arg(linotp))
 }
