@@ -9,6 +9,8 @@ mod chains;
 mod entries;
 mod records;
 
+use std::collections::BTreeSet;
+
 use self::chains::Chains;
 use crate::audit::{DUPLICATE_KEYS, SESSIONS};
 use crate::keys::KeyPair;
@@ -105,10 +107,15 @@ fn check_rosters(view: &dyn View, trust: &Trust, chains: &Chains, report: &mut C
         };
         findings.push(finding("rosters", version.to_string(), None, error.to_string()));
     }
-    for roster in trust.rosters() {
-        if !rows.iter().any(|row| u64::try_from(row.version) == Ok(roster.version)) {
-            findings.push(finding("rosters", roster.version.to_string(), None, "the version was deleted"));
+    // Another process may have seen versions that we have not: their events tell of them.
+    let told: BTreeSet<_> =
+        trust.rosters().iter().map(|roster| roster.version).chain(chains.roster_versions()).collect();
+    for version in told {
+        if !rows.iter().any(|row| u64::try_from(row.version) == Ok(version)) {
+            findings.push(finding("rosters", version.to_string(), None, "the version was deleted"));
         }
+    }
+    for roster in trust.rosters() {
         if chains.roster_hash(roster.version) != Some(&data_encoding::HEXLOWER.encode(&roster.hash)) {
             findings.push(finding("rosters", roster.version.to_string(), None, "no event tells of this version"));
         }

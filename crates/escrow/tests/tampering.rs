@@ -565,6 +565,20 @@ fn seeds_are_not_tagged_under_the_key_of_a_stranger() {
     assert!(matches!(error, EscrowError::Damaged { table: "duplicate_keys", .. }), "{error}");
 }
 
+/// A version that another process made, and somebody deleted before this one looked.
+#[test]
+fn a_deleted_roster_that_was_never_seen_here_is_found() {
+    let home = Home::new();
+    let escrow = home.open();
+    let member = Member::new("newcomer", StationKey::create(&home.path("newcomer.key")).unwrap().public()).unwrap();
+    let line = PublicLine { role: Role::Station, member };
+    home.open().custodian(home.officer()).unwrap().add(&line).unwrap();
+    assert_eq!(escrow.verify_events().unwrap(), []);
+    home.sql("PRAGMA foreign_keys = OFF; DELETE FROM rosters WHERE version = (SELECT max(version) FROM rosters)");
+    let findings: Vec<_> = escrow.verify_events().unwrap().iter().map(ToString::to_string).collect();
+    assert!(findings.iter().any(|finding| finding.contains("the version was deleted")), "{findings:?}");
+}
+
 #[test]
 fn another_escrow_at_the_same_place_is_refused() {
     let (home, bytes) = complete();

@@ -177,6 +177,11 @@ impl Chains {
         self.rosters.get(&i64::try_from(version).ok()?)
     }
 
+    /// The versions of the roster that events tell of.
+    pub(super) fn roster_versions(&self) -> impl Iterator<Item = u64> {
+        self.rosters.keys().filter_map(|version| u64::try_from(*version).ok())
+    }
+
     /// Whether the writer with this number signed anything.
     pub(super) fn has(&self, writer: i64) -> bool {
         self.writers.contains(&writer)
