@@ -7,12 +7,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The chapters in which every item of a list is a promise.
-const PROMISES: [&str; 5] = [
+const PROMISES: [&str; 9] = [
     "What is protected, and against whom",
     "A store that goes back",
     "The desk's records",
+    "Backups",
+    "What a stolen station holds",
     "Officers and stations",
+    "Stations far away",
     "Secrets",
+    "The desk",
 ];
 
 fn root() -> PathBuf {
@@ -110,5 +114,5 @@ fn every_promise_names_its_tests() {
         wrong.extend(names(line.split("\n\n").next().unwrap()).filter_map(|name| problem(name, &tests)));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(promises > 40, "{promises} promises");
+    assert!(promises > 70, "{promises} promises");
 }

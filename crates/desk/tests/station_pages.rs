@@ -102,6 +102,29 @@ fn a_list_is_uploaded_codes_are_handed_out_and_stations_signed_in() {
 }
 
 #[test]
+fn what_was_just_made_is_shown_to_whoever_made_it_for_a_while() {
+    let manned = manned();
+    let mut browser = manned.admin();
+    browser.get("/stations/add").expect(200);
+    upload(&mut browser, &format!("MAC ID,Location\r\n{MAC},Ulm\r\n")).expect(200);
+    let order = [("all", "yes"), ("state", "waiting-on-activation"), ("shared", "no"), ("digits", "6"), ("life", "24")];
+    let shown = browser.post("/stations/codes", &order).expect(200);
+    let code = code_of(MAC, &shown.body);
+    let issued = between(&shown.body, "name=\"issued\" value=\"", "\"");
+    let fields = [("issued", issued.as_str())];
+    let (mut other, _) = manned.somebody("bob@example.com", &["admin"]);
+    other.get("/stations").expect(200);
+    for path in ["/stations/codes.csv", "/stations/slips"] {
+        assert!(!other.post(path, &fields).expect(410).body.contains(&code));
+        browser.post(path, &fields).expect(200);
+    }
+    manned.clock.pass(601);
+    for path in ["/stations/codes.csv", "/stations/slips"] {
+        assert!(!browser.post(path, &fields).expect(410).body.contains(&code));
+    }
+}
+
+#[test]
 fn a_login_code_is_typed_looked_at_and_accepted() {
     let manned = manned();
     let mut browser = manned.admin();

@@ -82,6 +82,24 @@ fn a_station_backs_up_what_it_cannot_read() {
 }
 
 #[test]
+fn a_backup_of_an_earlier_time_opens_for_whoever_was_an_officer_then() {
+    let home = Home::new();
+    let eve = Officer::generate().unwrap();
+    let alice = home.open().custodian(home.officer()).unwrap();
+    let line = PublicLine { role: Role::Officer, member: Member::new("eve", eve.public()).unwrap() };
+    alice.add(&line).unwrap();
+    burn(&home.open(), "0001", SEED);
+    let [earlier, later] = ["earlier.age", "later.age"].map(|name| home.path(name));
+    home.open().backup(&earlier, None).unwrap();
+    alice.remove(Role::Officer, "eve").unwrap();
+    home.open().backup(&later, None).unwrap();
+    let (target, pins) = (StoreUrl::sqlite(home.path("eve.db")), Pins::new(home.path("eve-pins")));
+    let open = |file| Escrow::restore(file, &target, &eve, &pins, &who(), &FixedClock(NOW.offset(900)), false);
+    assert_eq!(open(&later).unwrap_err().code(), "backup-for-others");
+    assert_eq!(open(&earlier).unwrap().check.opened, 1);
+}
+
+#[test]
 fn backups_that_are_not_ours_or_not_whole_are_refused_and_leave_nothing() {
     let home = Home::new();
     burn(&home.open(), "0001", SEED);

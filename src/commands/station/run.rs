@@ -37,7 +37,7 @@ use crate::output::{Outcome, printable};
 /// does not let this station work.
 #[derive(Args, Debug)]
 pub(crate) struct Run {
-    /// How many lines to have at hand, for as long as the desk is away
+    /// How many lines to have at hand, for as long as the desk is away: one for each reader at least
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=500))]
     ahead: u16,
     /// Wait for further orders when none is left
@@ -72,7 +72,8 @@ impl Run {
             key: desk.station().key(),
             desk: &desk,
             clocks: &MachineClocks,
-            ahead: self.ahead.into(),
+            // A token on each reader finds a line.
+            ahead: usize::from(self.ahead).max(readers.len()),
             stay: self.stay,
             told: &told,
         })?;

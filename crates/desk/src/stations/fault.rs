@@ -39,7 +39,7 @@ pub enum StationsFault {
     #[error("there are two columns for this")]
     ColumnTwice,
     /// Another number of cells than the header has.
-    #[error("the row has {found} cells, the header has {expected}")]
+    #[error("the header has {expected} cells, the row has {found}")]
     OtherWidth {
         /// How many there are.
         found: usize,
