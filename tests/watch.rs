@@ -7,6 +7,7 @@ mod support;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command};
 
+#[cfg(feature = "libnfc")]
 use oathburn_emulator::LabOptions;
 use serde_json::Value;
 use support::{Desk, RESTRICTED, UNRESTRICTED};
