@@ -54,6 +54,11 @@ pub(crate) trait Filling {
     fn view(&self) -> &dyn View;
 }
 
+/// What takes an image of a store, piece by piece.
+pub(crate) type Take<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), EscrowError>;
+/// What looks at an image of a store.
+pub(crate) type Look<'a> = &'a mut dyn FnMut(&dyn View) -> Result<(), EscrowError>;
+
 /// Opens a store and brings it to the newest format.
 pub(crate) fn open(url: &StoreUrl) -> Result<Box<dyn EscrowStore>, EscrowError> {
     match url {
@@ -159,8 +164,8 @@ pub(crate) trait View {
     fn touches(&self, after: &TouchKey, limit: usize) -> Result<Vec<TouchRow>, EscrowError>;
     /// How many there are of what.
     fn stats(&self) -> Result<Stats, EscrowError>;
-    /// Hands out the whole store as bytes, piece by piece.
-    fn image(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), EscrowError>) -> Result<(), EscrowError>;
+    /// Hands out the whole store as the bytes of a SQLite file, piece by piece, and shows what lies in it to `look`.
+    fn image(&self, take: Take<'_>, look: Look<'_>) -> Result<(), EscrowError>;
     /// All batches, oldest first.
     fn batches(&self) -> Result<Vec<BatchRow>, EscrowError>;
     fn batch(&self, id: &[u8]) -> Result<Option<BatchRow>, EscrowError>;

@@ -12,8 +12,8 @@ use super::{batches, records};
 use crate::seal::SealRow;
 use crate::sqlite::SqliteStore;
 use crate::store::{
-    BatchRow, ChainHead, Commit, EntryRow, EventRow, Filling, HeaderRow, HolderRow, LineRow, RecordRow, RosterRow,
-    TouchKey, TouchRow, View, WrapRow, WriterRow,
+    BatchRow, ChainHead, Commit, EntryRow, EventRow, Filling, HeaderRow, HolderRow, LineRow, Look, RecordRow,
+    RosterRow, Take, TouchKey, TouchRow, View, WrapRow, WriterRow,
 };
 use crate::{EntryId, EscrowError, EventFilter, Filter, LineCounts, Stats, WriterId};
 
@@ -249,8 +249,8 @@ impl View for PostgresView<'_> {
         query::stats(self.session)
     }
 
-    fn image(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), EscrowError>) -> Result<(), EscrowError> {
-        SqliteStore::image_of(self, &self.session.fault.store, take)
+    fn image(&self, take: Take<'_>, look: Look<'_>) -> Result<(), EscrowError> {
+        SqliteStore::image_of(self, &self.session.fault.store, take, look)
     }
 
     fn batches(&self) -> Result<Vec<BatchRow>, EscrowError> {

@@ -9,8 +9,8 @@ use super::{batches, records};
 use crate::annotation::AnnotationRow;
 use crate::seal::SealRow;
 use crate::store::{
-    BatchRow, ChainHead, EntryRow, EventRow, HeaderRow, HolderRow, LineRow, RecordRow, RosterRow, Touch, TouchEvent,
-    TouchKey, TouchRow, View, WrapRow, WriterRow,
+    BatchRow, ChainHead, EntryRow, EventRow, HeaderRow, HolderRow, LineRow, Look, RecordRow, RosterRow, Take, Touch,
+    TouchEvent, TouchKey, TouchRow, View, WrapRow, WriterRow,
 };
 use crate::{EntryId, EscrowError, EventFilter, Filter, LineCounts, Stats, WriterId};
 
@@ -392,8 +392,8 @@ impl View for SqliteView<'_> {
         query::stats(self.connection).map_err(|error| self.fault.of(error))
     }
 
-    fn image(&self, take: &mut dyn FnMut(&[u8]) -> Result<(), EscrowError>) -> Result<(), EscrowError> {
-        super::image::image(self.connection, self.fault, take)
+    fn image(&self, take: Take<'_>, look: Look<'_>) -> Result<(), EscrowError> {
+        super::image::image(self.connection, self.fault, take, look)
     }
 
     fn batches(&self) -> Result<Vec<BatchRow>, EscrowError> {
