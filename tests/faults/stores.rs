@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use crate::support::{Desk, RESTRICTED, Run};
 
@@ -84,11 +85,17 @@ struct Holder(Child);
 impl Holder {
     fn of(store: &Path) -> Self {
         let mut child =
-            Command::new(example("hold")).arg(store).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            Command::new(Self::program()).arg(store).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "held\n");
         Self(child)
+    }
+
+    /// Built once: while a token waits there is no time to ask cargo whether it is still the newest.
+    fn program() -> &'static Path {
+        static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+        PROGRAM.get_or_init(|| example("hold"))
     }
 }
 
@@ -130,7 +137,7 @@ fn a_store_that_another_program_holds_stops_a_burn_before_the_token_is_written()
 fn a_burn_that_the_escrow_could_not_note_is_finished_by_the_next() {
     let desk = Desk::new(1);
     desk.lab().insert(0, &format!("token2-single serial={RESTRICTED}")).unwrap();
-    example("hold");
+    Holder::program();
     for (at, deed, mend, error) in [
         // All went well with the token; then the conversation broke after the first write.
         (8, "status", "status", "not-marked-programmed"),

@@ -195,11 +195,12 @@ mod tests {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
         let (_never, silence) = channel::<()>();
-        let mut conversation = conversation(Duration::from_millis(1), move |_| {
+        let mut conversation = conversation(LONG, move |_| {
             count.fetch_add(1, Ordering::SeqCst);
             silence.recv().ok();
             Ok(vec![0x90, 0])
         });
+        conversation.timeout = Duration::from_millis(1);
         let timeout = Err(TransportError::Timeout { seconds: 1 });
         assert_eq!(conversation.transmit(&[1]), timeout);
         // Now it would wait for ever, if it asked again.

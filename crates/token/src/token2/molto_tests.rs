@@ -131,6 +131,8 @@ impl Little {
                 (vec![], 0x63c0 | u16::from(self.tries))
             }
             (0x80, 0x56) => (vec![], 0x9060),
+            // The rest of an answer, which an answer that was put into its mouth has promised.
+            (0x00, 0xc0) => (vec![], 0x6985),
             (0x80, 0xe6) if self.delete_needs_session && !self.open => (vec![], 0x6983),
             (0x80, 0xe6) => {
                 self.profiles[profile].seed = None;
