@@ -98,12 +98,11 @@ impl Escrow {
 
     /// Up to `limit` lines of a batch that come after one, in order, each compared with what was signed.
     pub fn lines(&self, batch: BatchId, after: u32, limit: usize) -> Result<Vec<Line>, EscrowError> {
-        let trust = self.inner.trust();
-        store::read(&*self.inner.store, |view| {
-            let head = lines::head(view, &trust, batch)?;
+        self.inner.look(|view, trust| {
+            let head = lines::head(view, trust, batch)?;
             let rows = view.lines(batch.as_bytes(), after.into(), limit)?;
             let mut known = None;
-            rows.iter().map(|row| lines::verified(view, &trust, &head, row, &mut known)).collect()
+            rows.iter().map(|row| lines::verified(view, trust, &head, row, &mut known)).collect()
         })
     }
 
@@ -124,10 +123,9 @@ impl Escrow {
         &self,
         seeds: impl IntoIterator<Item = &'a Seed> + Clone,
     ) -> Result<Vec<(usize, Entry)>, EscrowError> {
-        let trust = self.inner.trust();
-        store::read(&*self.inner.store, |view| {
+        self.inner.look(|view, trust| {
             let mut found = Vec::new();
-            for (number, key) in duplicate_keys(view, &trust, self.inner.station.keys())? {
+            for (number, key) in duplicate_keys(view, trust, self.inner.station.keys())? {
                 for (place, seed) in seeds.clone().into_iter().enumerate() {
                     for row in view.entries_tagged(number, &duplicate::tag(&key, seed))? {
                         found.push((place, Entry::try_from(&row)?));
@@ -165,9 +163,8 @@ impl Escrow {
         };
         match inner.store.lease(&wanted)? {
             store::Leased::Line(row) => {
-                let trust = inner.trust();
-                let verified = store::read(&*inner.store, |view| {
-                    lines::verified(view, &trust, &lines::head(view, &trust, batch)?, &row, &mut None)
+                let verified = inner.look(|view, trust| {
+                    lines::verified(view, trust, &lines::head(view, trust, batch)?, &row, &mut None)
                 });
                 if verified.is_err() {
                     inner.store.release(&row.batch, row.line, &wanted.holder)?;

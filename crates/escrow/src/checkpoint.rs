@@ -176,7 +176,7 @@ impl Escrow {
 
     /// What the store has lost or changed since a checkpoint was signed. No officer is needed.
     pub fn verify_checkpoint(&self, checkpoint: &Checkpoint) -> Result<Vec<Finding>, EscrowError> {
-        let trust = self.inner.trust();
+        let trust = self.inner.followed();
         store::read(&*self.inner.store, |view| compare(view, &trust, checkpoint))
     }
 }

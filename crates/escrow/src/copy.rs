@@ -1,7 +1,8 @@
 //! Moving a store to another place or another database, and proving that it is the same there.
 
 use crate::check;
-use crate::escrow::{PAGE, fingerprint, follow};
+use crate::escrow::{PAGE, fingerprint};
+use crate::following::follow;
 use crate::heads::Heads;
 use crate::roster::Trust;
 use crate::store::{self, EscrowStore, Filling, View};

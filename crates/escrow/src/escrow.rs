@@ -8,6 +8,7 @@ use data_encoding::HEXLOWER;
 
 use crate::audit::DUPLICATE_KEYS;
 use crate::canon::Canon;
+use crate::following::{follow, steady};
 use crate::heads::{self, Heads};
 use crate::journal::{Draft, EventDraft, Journal};
 use crate::keys::KeyPair;
@@ -45,13 +46,13 @@ pub struct Escrow {
 }
 
 pub(crate) struct Inner {
-    url: StoreUrl,
-    pins: Pins,
+    pub(crate) url: StoreUrl,
+    pub(crate) pins: Pins,
     pub(crate) store: Arc<dyn EscrowStore>,
     pub(crate) station: Arc<StationKey>,
     pub(crate) who: Writer,
     pub(crate) clock: Arc<dyn Clock>,
-    trust: Arc<RwLock<Arc<Trust>>>,
+    pub(crate) trust: Arc<RwLock<Arc<Trust>>>,
     /// The ends of chains that this process has seen in the store, or written to it.
     seen: Arc<Mutex<Heads>>,
     pub(crate) sealing: Arc<Mutex<Option<Sealing>>>,
@@ -223,8 +224,7 @@ impl Escrow {
     /// it, for that one replaced whatever is older. Whether a token is written to rests on them, so each is compared
     /// with its signed events.
     pub fn current(&self, identity: &TokenIdentity) -> Result<Vec<Entry>, EscrowError> {
-        let trust = self.inner.trust();
-        store::read(&*self.inner.store, |view| claim::current(view, &trust, identity))
+        self.inner.look(|view, trust| claim::current(view, trust, identity))
     }
 
     /// The entry with this id, or the only one whose id begins like this.
@@ -262,13 +262,12 @@ impl Escrow {
     /// The entries that hold this very seed, in any state, oldest first, compared with their signed events; nothing is
     /// opened. Stations that are not on the roster cannot ask.
     pub fn duplicates_of(&self, seed: &Seed) -> Result<Vec<Entry>, EscrowError> {
-        let trust = self.inner.trust();
-        let rows = store::read(&*self.inner.store, |view| {
+        let rows = self.inner.look(|view, trust| {
             let mut rows = Vec::new();
-            for (number, key) in duplicate_keys(view, &trust, self.inner.station.keys())? {
+            for (number, key) in duplicate_keys(view, trust, self.inner.station.keys())? {
                 rows.extend(view.entries_tagged(number, &duplicate::tag(&key, seed))?);
             }
-            verified(view, &trust, rows)
+            verified(view, trust, rows)
         })?;
         let entries: Vec<Entry> = rows.iter().map(Entry::try_from).collect::<Result<_, _>>()?;
         Ok(entries.into_iter().filter(Entry::is_of_token).collect())
@@ -281,7 +280,7 @@ impl Escrow {
 
     /// Events, by time.
     pub fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, EscrowError> {
-        let trust = self.inner.trust();
+        let trust = self.inner.followed();
         let start = (i64::MIN, i64::MIN);
         let rows = store::read(&*self.inner.store, |view| view.events(filter, start, usize::MAX))?;
         let mut events = rows.iter().map(|row| Event::read(row, &trust)).collect::<Result<Vec<_>, _>>()?;
@@ -295,13 +294,13 @@ impl Escrow {
         if let Some(officer) = officer {
             self.inner.known(officer)?;
         }
-        let trust = self.inner.trust();
+        let trust = self.inner.followed();
         store::read(&*self.inner.store, |view| check::check(view, &trust, officer.map(Officer::keys)))
     }
 
     /// Verifies rosters, events and wrapped keys: every signature, every chain.
     pub fn verify_events(&self) -> Result<Vec<Finding>, EscrowError> {
-        let trust = self.inner.trust();
+        let trust = self.inner.followed();
         store::read(&*self.inner.store, |view| check::verify_events(view, &trust))
     }
 }
@@ -347,34 +346,7 @@ impl Inner {
         }
     }
 
-    /// Reads the roster again and follows it.
-    pub(crate) fn refresh(&self) -> Result<(), EscrowError> {
-        let (trust, seen) = follow(&*self.store, &self.url, &self.pins, Some(self.trust().escrow()))?;
-        self.seen().merge(&seen);
-        *self.trust.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
-        Ok(())
-    }
-
-    /// Does something under the roster in force; again when it changed meanwhile.
-    pub(crate) fn steadily<T>(&self, mut job: impl FnMut(&Trust) -> Result<T, EscrowError>) -> Result<T, EscrowError> {
-        for _ in 0..3 {
-            match job(&self.trust()) {
-                Err(EscrowError::RosterUnsteady) => self.refresh()?,
-                // Whoever was let in meanwhile need not begin again.
-                Err(error @ (EscrowError::StationNotApproved { .. } | EscrowError::OfficerUnknown { .. })) => {
-                    let before = self.trust().latest().version;
-                    self.refresh()?;
-                    if self.trust().latest().version == before {
-                        return Err(error);
-                    }
-                }
-                other => return other,
-            }
-        }
-        Err(EscrowError::RosterUnsteady)
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Heads> {
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Heads> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -386,15 +358,12 @@ impl Inner {
         signer: &KeyPair,
         draft: &mut dyn FnMut(&dyn View) -> Result<Draft, EscrowError>,
     ) -> Result<(), EscrowError> {
-        let roster = trust.latest().version;
         let journal = Journal { trust, signer, who: &self.who, time: self.now() };
         let own = self.seen().of_writer(&signer.writer());
         let mut written = Written::default();
         self.store.commit(&mut |view| {
             heads::refuse(&own.lost(view, trust)?)?;
-            if u64::try_from(view.roster_version()?) != Ok(roster) {
-                return Err(EscrowError::RosterUnsteady);
-            }
+            steady(view, trust)?;
             let commit = journal.write(view, draft(view)?)?;
             written = Written::of(&commit);
             Ok(commit)
@@ -428,56 +397,6 @@ fn verified(view: &dyn View, trust: &Trust, rows: Vec<EntryRow>) -> Result<Vec<E
         opener::verify_history(view, trust, Entry::try_from(row)?.id, row, &mut events)?;
     }
     Ok(rows)
-}
-
-/// Reads the rosters of a store and moves the pin on; says what was seen of the chains. What was read before another
-/// process moved the pin is read again: only a store that then is still behind the pin went back. So did one that lacks
-/// an event that was seen: events are seen only when they are in the store, so what was seen is asked for first.
-pub(crate) fn follow(
-    store: &dyn EscrowStore,
-    url: &StoreUrl,
-    pins: &Pins,
-    known: Option<EscrowId>,
-) -> Result<(Trust, Heads), EscrowError> {
-    let mut tries = 0;
-    loop {
-        let pinned = known.map_or_else(|| pins.escrow(url), |id| Ok(Some(id)))?;
-        let mut seen = pinned.map_or_else(|| Ok(Heads::default()), |escrow| pins.heads(url, escrow))?;
-        let (trust, lost, newer) = store::read(store, |view| {
-            let trust = trust(view, pinned)?;
-            let (lost, newer) = (seen.lost(view, &trust)?, seen.newer(view, &trust)?);
-            Ok((trust, lost, newer))
-        })?;
-        tries += 1;
-        match pins.follow(url, &trust) {
-            Err(EscrowError::RosterOlder { .. }) if tries < 5 => {}
-            Err(error) => return Err(error),
-            Ok(()) => {
-                heads::refuse(&lost)?;
-                pins.advance(url, trust.escrow(), &newer)?;
-                seen.merge(&newer);
-                return Ok((trust, seen));
-            }
-        }
-    }
-}
-
-/// Reads and verifies the rosters of a store; `pinned` is the escrow that should be there.
-pub(crate) fn trust(view: &dyn View, pinned: Option<EscrowId>) -> Result<Trust, EscrowError> {
-    let header = view.header()?;
-    let escrow = match header.as_slice() {
-        [header] => EscrowId::from_slice(&header.id),
-        _ => None,
-    };
-    let found = escrow.ok_or_else(|| EscrowError::Damaged {
-        table: "escrow",
-        row: "1".into(),
-        problem: "it does not say which escrow this is".into(),
-    })?;
-    match pinned {
-        Some(pinned) if pinned != found => Err(EscrowError::OtherEscrow { pinned, found }),
-        _ => Trust::verify(found, &view.rosters()?),
-    }
 }
 
 /// The keys that find duplicates, with their numbers, newest last.

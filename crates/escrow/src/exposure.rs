@@ -119,10 +119,9 @@ impl Escrow {
     /// are among them, and what people sign in with at the desk. The key of the desk's records is not: nothing can take it
     /// off the list yet.
     pub fn exposed(&self) -> Result<Vec<Exposed>, EscrowError> {
-        let trust = self.inner.trust();
-        store::read(&*self.inner.store, |view| {
+        self.inner.look(|view, trust| {
             let mut known: BTreeMap<EntryId, Former> = BTreeMap::new();
-            for (session, former) in of_keys(view, &trust, SESSIONS)? {
+            for (session, former) in of_keys(view, trust, SESSIONS)? {
                 let mut after = i64::MIN;
                 loop {
                     let page = view.seals_of(&session, after, PAGE)?;
@@ -133,7 +132,7 @@ impl Escrow {
                     }
                 }
             }
-            each_event(view, &trust, EventKind::Resealed, &mut |event, facts| {
+            each_event(view, trust, EventKind::Resealed, &mut |event, facts| {
                 let former = named(facts);
                 let touched = event.touched.iter().filter_map(|touch| EntryId::from_slice(&touch.entry));
                 for id in touched.filter(|_| !former.is_empty()) {
@@ -141,7 +140,7 @@ impl Escrow {
                 }
                 Ok(())
             })?;
-            in_use(view, &trust, known)
+            in_use(view, trust, known)
         })
     }
 }

@@ -6,7 +6,7 @@ use crate::escrow::duplicate_keys;
 use crate::keys::KeyPair;
 use crate::opener::{self, Events};
 use crate::roster::Trust;
-use crate::store::{self, EntryRow, View};
+use crate::store::{EntryRow, View};
 use crate::{Entry, EntryId, Escrow, EscrowError, Filter, duplicate};
 
 /// What is in the escrow of a token and its seed. Entries that are out of use do not count.
@@ -26,8 +26,7 @@ impl Escrow {
     /// Looks each token up, in one state of the store and without opening anything. What is found is compared with its
     /// signed events. Stations that are not on the roster cannot ask.
     pub fn known(&self, records: &[&TokenRecord]) -> Result<Vec<Known>, EscrowError> {
-        let trust = self.inner.trust();
-        store::read(&*self.inner.store, |view| of(view, &trust, self.inner.station.keys(), records))
+        self.inner.look(|view, trust| of(view, trust, self.inner.station.keys(), records))
     }
 }
 

@@ -163,11 +163,10 @@ impl Escrow {
     /// Rows that were leased, each as its signed events say it; if one is not, none of them is leased.
     fn leased(&self, batch: BatchId, holder: &RemoteHolder, rows: &[LineRow]) -> Result<Vec<Lease>, EscrowError> {
         let inner = &*self.inner;
-        let trust = inner.trust();
-        let verified = store::read(&*inner.store, |view| {
-            let head = lines::head(view, &trust, batch)?;
+        let verified = inner.look(|view, trust| {
+            let head = lines::head(view, trust, batch)?;
             let mut known = None;
-            rows.iter().map(|row| lines::verified(view, &trust, &head, row, &mut known)).collect::<Result<Vec<_>, _>>()
+            rows.iter().map(|row| lines::verified(view, trust, &head, row, &mut known)).collect::<Result<Vec<_>, _>>()
         });
         if verified.is_err() {
             for row in rows {

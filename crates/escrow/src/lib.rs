@@ -76,6 +76,7 @@ mod exposure;
 mod facts;
 mod filter;
 mod finding;
+mod following;
 mod heads;
 mod journal;
 mod keyfile;

@@ -11,10 +11,10 @@ use crate::escrow::Inner;
 use crate::journal::{Draft, EventDraft, MAX_TOUCHED};
 use crate::projection::{Happening, Projection};
 use crate::roster::Trust;
-use crate::seal;
 use crate::store::{self, EntryRow, EventRow, View};
 use crate::wrap::{self, Key};
 use crate::{Disclosure, Entry, EntryId, EscrowError, EventKind, Facts, Officer, Purpose};
+use crate::{following, seal};
 
 /// Opens seals with an officer's keys. It remembers the session keys it has unwrapped, and wipes them at its end.
 pub struct Opener {
@@ -54,6 +54,7 @@ impl Opener {
         self.escrow.steadily(|trust| {
             self.escrow.known(&self.officer)?;
             let records = store::read(&*self.escrow.store, |view| {
+                following::steady(view, trust)?;
                 let mut events = Events::new();
                 entries.iter().map(|entry| self.record(view, trust, entry, &mut events)).collect::<Result<Vec<_>, _>>()
             })?;

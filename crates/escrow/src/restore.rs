@@ -8,7 +8,8 @@ use oathburn_oath::Clock;
 use zeroize::Zeroizing;
 
 use crate::copy::transfer;
-use crate::escrow::{PAGE, seconds, trust};
+use crate::escrow::{PAGE, seconds};
+use crate::following::trust;
 use crate::heads::Heads;
 use crate::journal::{Draft, EventDraft, Journal};
 use crate::pins::sealed_tokens;

@@ -65,7 +65,7 @@ impl Opener {
                 Ok(Draft { events: vec![event], ..Draft::default() })
             })
         })?;
-        let trust = self.escrow.trust();
+        let trust = self.escrow.followed();
         let escrow = trust.escrow();
         let (sender, receiver) = mpsc::sync_channel(2 * threads.get());
         let receiver = Mutex::new(receiver);

@@ -38,7 +38,7 @@ impl Opener {
         mut wanted: impl FnMut(&Entry) -> bool,
         mut fits: impl FnMut(&Entry, &TokenRecord) -> bool,
     ) -> Result<Selection<'_>, EscrowError> {
-        let trust = self.escrow.trust();
+        let trust = self.escrow.followed();
         // No service has a use for what opens a token.
         let filter = &Filter { seeds_only: true, ..filter.clone() };
         let (mut entries, mut after) = (Vec::new(), Vec::new());
@@ -94,7 +94,7 @@ impl HandOut<'_> {
     /// The next records; none at the end.
     fn read_page(&mut self) -> Result<Vec<TokenRecord>, EscrowError> {
         let ids: Vec<_> = self.left.by_ref().take(MAX_TOUCHED).collect();
-        let (opener, trust) = (self.opener, self.opener.escrow.trust());
+        let (opener, trust) = (self.opener, self.opener.escrow.followed());
         store::read(&*opener.escrow.store, |view| {
             let (mut events, mut records) = (Events::new(), Vec::with_capacity(ids.len()));
             for id in &ids {

@@ -52,7 +52,7 @@ impl Escrow {
         filter: &EventFilter,
         mut take: impl FnMut(SignedEvent) -> Result<(), E>,
     ) -> Result<(), E> {
-        let trust = self.inner.trust();
+        let trust = self.inner.followed();
         let mut refused = None;
         store::read_once(&*self.inner.store, |view| {
             let mut after = (i64::MIN, i64::MIN);
@@ -89,7 +89,7 @@ impl Escrow {
         after: &BTreeMap<WriterId, u64>,
         mut take: impl FnMut(Event) -> Result<(), E>,
     ) -> Result<(), E> {
-        let trust = self.inner.trust();
+        let trust = self.inner.followed();
         let mut refused = None;
         store::read_once(&*self.inner.store, |view| {
             let mut chains = Vec::new();
@@ -137,7 +137,7 @@ impl Escrow {
 
     /// Everybody who was ever on the roster, with the newest label.
     pub fn writers(&self) -> Vec<(WriterId, String)> {
-        let trust = self.inner.trust();
+        let trust = self.inner.followed();
         let mut writers = BTreeMap::new();
         for roster in trust.rosters() {
             for member in roster.officers.iter().chain(&roster.stations) {

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -277,6 +278,65 @@ fn a_station_that_is_no_officer_burns_and_cannot_open() {
     // Let in again, it goes on.
     alice.add(&desk.line(Role::Station)).unwrap();
     escrow.retire(id, None).unwrap();
+    assert_sound(&home);
+}
+
+/// Something that is read; how much of it there is.
+type Look = Box<dyn Fn(&Escrow, EntryId, BatchId) -> Result<usize, EscrowError>>;
+
+/// A program that began before somebody was let in takes what they sign for what it is, whatever it looks at first.
+#[test]
+fn whoever_was_let_in_later_is_known_to_programs_that_run() {
+    let home = Home::new();
+    let branch = Other::new(&home, "branch office");
+    let seed = oathburn_oath::Seed::new(b"burned elsewhere".to_vec()).unwrap();
+    let known = record("0001", b"burned elsewhere");
+    let looks: Vec<(&str, Look)> = vec![
+        ("current", Box::new(|escrow, _, _| Ok(escrow.current(&identity("0001"))?.len()))),
+        ("duplicates_of", Box::new(move |escrow, _, _| Ok(escrow.duplicates_of(&seed)?.len()))),
+        ("known", Box::new(move |escrow, id, _| Ok(usize::from(escrow.known(&[&known])? == [Known::Same(id)])))),
+        ("lines", Box::new(|escrow, _, batch| Ok(escrow.lines(batch, 0, 9)?.len()))),
+        ("claim", {
+            let serial = oathburn_oath::SerialNumber::new("0002").unwrap();
+            Box::new(move |escrow, _, batch| match escrow.claim(batch, &serial, None, &HashSet::new())? {
+                Claim::Leased(lease) => escrow.release(&lease).map(|()| 1),
+                _ => Ok(0),
+            })
+        }),
+        (
+            "events",
+            Box::new(|escrow, _, _| {
+                let events = escrow.events(&EventFilter::default())?;
+                Ok(events.iter().filter(|event| event.kind == EventKind::Reserved).count())
+            }),
+        ),
+        ("check", Box::new(|escrow, _, _| Ok(usize::from(escrow.check(None)?.is_sound())))),
+        ("verify_events", Box::new(|escrow, _, _| Ok(usize::from(escrow.verify_events()?.is_empty())))),
+        ("exposed", Box::new(|escrow, _, _| Ok(escrow.exposed()?.len() + 1))),
+    ];
+    let running: Vec<_> = looks.iter().map(|_| home.open()).collect();
+    let (opening, scanning, selecting) = (home.open(), home.open(), home.open());
+    let (opener, scanner) = (opening.opener(home.officer()).unwrap(), scanning.opener(home.officer()).unwrap());
+    let selector = selecting.opener(home.officer()).unwrap();
+
+    custodian(&home).add(&branch.line(Role::Station)).unwrap();
+    let escrow = branch.open(&home);
+    let id = reserve(&escrow, "0001", b"burned elsewhere");
+    escrow.mark_programmed(id, &Programmed::default()).unwrap();
+    let lines = [new_line("ann@example.com")];
+    let batch = escrow.create_batch(&NewBatch { name: "users.csv", options: Facts::new(), lines: &lines }).unwrap();
+
+    for ((name, look), running) in looks.iter().zip(&running) {
+        assert_eq!(look(running, id, batch).unwrap(), 1, "{name}");
+    }
+    let entry = opening.entry(&id.to_string()).unwrap();
+    let disclosure = Disclosure::new(Purpose::Reveal);
+    assert_eq!(opener.open(&entry, &disclosure).unwrap().seed.expose(), b"burned elsewhere");
+    let found =
+        scanner.scan(&Disclosure::new(Purpose::CompareCode), std::num::NonZeroUsize::MIN, |_, _| Some(())).unwrap();
+    assert_eq!((found.found.len(), found.unopened.len()), (1, 0));
+    let selected = selector.select(&Filter::default(), |_| true, |_, _| true).unwrap();
+    assert_eq!(selected.entries(), [id]);
     assert_sound(&home);
 }
 
