@@ -180,6 +180,7 @@ impl From<RemoteError> for Failure {
     fn from(error: RemoteError) -> Self {
         let exit = match error {
             RemoteError::Escrow(error) => return error.into(),
+            RemoteError::ClockOff { .. } => Exit::NotPermitted,
             RemoteError::Desk(ref trouble) if !trouble.passes => Exit::NotPermitted,
             RemoteError::Desk(_) | RemoteError::Answer { .. } => Exit::Escrow,
             RemoteError::File { .. } | RemoteError::Damaged { .. } | RemoteError::Taken { .. } => Exit::Input,

@@ -9,8 +9,11 @@ mod support;
 #[path = "../batch/hands.rs"]
 mod hands;
 
+mod app;
+mod balanced;
 mod chapter;
 mod clicks;
+mod clocks;
 mod cut;
 mod faults;
 mod html;

@@ -64,6 +64,7 @@ pub(crate) const NEEDS: &[Need] = &[
         reason: "a foreign maker of officers' keys",
         probe: Probe::Program("ssh-keygen"),
     },
+    Need { package: "faketime", reason: "machines with a wrong clock", probe: Probe::Program("faketime") },
     Need { package: "strace", reason: "kills programs at each of their writes", probe: Probe::Program("strace") },
     // It comes without a cluster of the system's: see setup.rs.
     Need { package: "postgresql", reason: "the real database server under the tests", probe: Probe::Postgres },

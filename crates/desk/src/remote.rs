@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use oathburn_escrow::EscrowError;
 use oathburn_oath::Remedy;
 
-pub use self::ends::{Clocks, LeaseEnd, MachineClocks, Moment};
+pub use self::ends::{CLOCK_TOLERANCE, Clocks, LeaseEnd, MachineClocks, Moment, ahead_by};
 pub use self::home::RemoteHome;
 pub use self::supply::OrderObserver;
 pub use self::work::{RemoteEvent, RemoteParts, RemoteWork};
@@ -71,7 +71,7 @@ impl Remedy for DeskTrouble {
 }
 
 oathburn_oath::variants! {
-    RemoteError: Escrow Desk File Damaged Taken Answer
+    RemoteError: Escrow Desk File Damaged Taken Answer ClockOff
 }
 
 /// What keeps a station from working for its desk.
@@ -111,6 +111,12 @@ pub enum RemoteError {
         /// What of it.
         what: &'static str,
     },
+    /// Tokens are set by this machine's clock, and the desk has another time.
+    #[error("this machine's clock is {} s {} the desk's", seconds.unsigned_abs(), if *seconds > 0 { "ahead of" } else { "behind" })]
+    ClockOff {
+        /// By how many seconds it is ahead of the desk's; less than nothing where it is behind.
+        seconds: i64,
+    },
 }
 
 impl Remedy for RemoteError {
@@ -122,6 +128,7 @@ impl Remedy for RemoteError {
             Self::Damaged { .. } => "work-file-damaged",
             Self::Taken { .. } => "work-taken",
             Self::Answer { .. } => "work-answer",
+            Self::ClockOff { .. } => "clock-off",
         }
     }
 
@@ -135,6 +142,9 @@ impl Remedy for RemoteError {
             }
             Self::Taken { .. } => "let the other `oathburn station run` go on, or end it first",
             Self::Answer { .. } => "install the same version of oathburn at the station and at the desk",
+            Self::ClockOff { .. } => {
+                "set this machine's clock (`timedatectl set-ntp true`) and run the command again; tell the admin where it is the desk's that is wrong"
+            }
         };
         Some(text.into())
     }
@@ -157,6 +167,7 @@ impl RemoteError {
             Self::Damaged { path: path() },
             Self::Taken { path: "/home/tech/.local/share/oathburn/work".into() },
             Self::Answer { what: "the algorithm of a line" },
+            Self::ClockOff { seconds: -86_400 },
         ]
     }
 }

@@ -34,7 +34,7 @@ use crate::output::{Outcome, printable};
 /// station; what becomes of them is told to the desk. Without a network it goes on with the lines at hand, as long as
 /// their leases last, and tells later. Whatever ends it, the next run goes on where it ended. Whoever works here sees whom
 /// and which token, never a seed. Ctrl-C gives back what was not begun. Exit code 5 when lines failed, 8 when the desk
-/// does not let this station work.
+/// does not let this station work, or when this machine's clock, which tokens are set by, is more than 10 s from the desk's.
 #[derive(Args, Debug)]
 pub(crate) struct Run {
     /// How many lines to have at hand, for as long as the desk is away: one for each reader at least
@@ -81,6 +81,11 @@ impl Run {
             // What is at hand is burned without the desk.
             Err(RemoteError::Desk(trouble)) if trouble.passes && work.lines_at_hand()? > 0 => {}
             Err(RemoteError::Desk(trouble)) if trouble.passes && self.stay => {}
+            Err(error @ RemoteError::ClockOff { .. }) => {
+                // The desk may have given lines; where it cannot be told now, their lease ends.
+                let _ = work.end(!self.keep);
+                return Err(error.into());
+            }
             other => other?,
         }
         host_clock::warn_unless_synchronised(context.talk);

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use clap::Args;
 use oathburn_desk::client::{Followed, OwnStation};
+use oathburn_desk::remote::{CLOCK_TOLERANCE, Clocks as _, MachineClocks, RemoteError, ahead_by};
 use serde_json::Value;
 
 use super::{facts, home, tell, text};
@@ -29,7 +30,13 @@ impl Status {
         let station = OwnStation::open(home(context))?;
         let desk = station.provisioned().url.as_str();
         if !self.watch {
+            let asked = MachineClocks.now();
             let status = station.status(None, 0)?;
+            let ahead = ahead_by(status.time, &asked, &MachineClocks.now());
+            if ahead.unsigned_abs() > CLOCK_TOLERANCE {
+                let error = RemoteError::ClockOff { seconds: ahead };
+                context.talk.warn(format_args!("{error}, and tokens are set by it (`timedatectl set-ntp true`)"));
+            }
             return Ok(Outcome::new(facts(&status, desk), text(&status)));
         }
         station.follow(&mut |followed| {

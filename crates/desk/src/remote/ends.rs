@@ -63,9 +63,32 @@ impl LeaseEnd {
     }
 }
 
+/// How far a clock may be from the desk's before tokens are no longer set by it, in seconds: a third of the usual time
+/// step, which leaves the rest to the drift of the token itself.
+pub const CLOCK_TOLERANCE: u64 = 10;
+
+/// By how many seconds this machine's clock is ahead of the desk's, at least: the desk said its time somewhen between two
+/// moments. Less than nothing where it is behind.
+pub fn ahead_by(desk: u64, asked: &Moment, answered: &Moment) -> i64 {
+    let ahead = |ours: u64| i64::try_from(ours).unwrap_or(i64::MAX).saturating_sub_unsigned(desk);
+    match (ahead(asked.wall), ahead(answered.wall)) {
+        (ahead, _) if ahead > 0 => ahead,
+        (_, behind) => behind.min(0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_is_compared_with_the_time_that_an_answer_took_in_its_favour() {
+        let between = |asked, answered| ahead_by(1000, &at(asked, "a", 1), &at(answered, "a", 1));
+        assert_eq!([between(1000, 1000), between(990, 1030), between(1000, 1001)], [0; 3]);
+        assert_eq!([between(1012, 1015), between(1400, 1400)], [12, 400]);
+        assert_eq!([between(970, 980), between(0, 0)], [-20, -1000]);
+        assert_eq!(ahead_by(u64::MAX, &at(0, "a", 1), &at(1, "a", 1)), i64::MIN);
+    }
 
     fn at(wall: u64, boot: &str, up: u64) -> Moment {
         Moment { wall, boot: boot.into(), up }

@@ -10,7 +10,7 @@ use oathburn_station::BatchOptions;
 
 use super::home::{is_for, members};
 use super::portion::PortionFile;
-use super::{Clocks, DeskTrouble, LeaseEnd, RemoteDesk, RemoteError, RemoteHome, reports};
+use super::{CLOCK_TOLERANCE, Clocks, DeskTrouble, LeaseEnd, RemoteDesk, RemoteError, RemoteHome, ahead_by, reports};
 use crate::work::wire::{
     Held, LeaseAnswer, LeaseRequest, MAX_LINES, MAX_REPORTS, MAX_SERIALS, OrderState, Outcome, Portion, Report,
     ReportRequest, ReportState, open_seed,
@@ -245,7 +245,7 @@ impl<'a> RemoteWork<'a> {
     }
 
     /// Tells the desk what became of lines, and asks it for more. `at_rest` says that no burn is going on here: what was
-    /// begun and is not finished is told, too.
+    /// begun and is not finished is told, too. [`RemoteError::ClockOff`] says that nothing should be burned here.
     pub fn sync(&self, at_rest: bool) -> Result<(), RemoteError> {
         self.close_ended()?;
         let synced = self.tell(at_rest).and_then(|()| self.ask()).and_then(|()| {
@@ -299,7 +299,12 @@ impl<'a> RemoteWork<'a> {
             let answer = self.desk.lease(&request)?;
             let end = LeaseEnd { from, seconds: answer.seconds };
             let more = !answer.portions.is_empty();
+            let ahead = answer.time.map_or(0, |time| ahead_by(time, &end.from, &self.clocks.now()));
             self.apply((&request, &portions), answer, &end)?;
+            // Only now: what was leased is to be given back.
+            if ahead.unsigned_abs() > CLOCK_TOLERANCE {
+                return Err(RemoteError::ClockOff { seconds: ahead });
+            }
             if !more || request.lines == 0 {
                 break;
             }

@@ -45,6 +45,7 @@ impl Desk {
             seconds: self.settings().leases.seconds,
             officers: self.officers(),
             held: kept,
+            time: Some(self.now().seconds()),
             ..LeaseAnswer::default()
         };
         for order in &running {

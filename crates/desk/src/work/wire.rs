@@ -70,6 +70,9 @@ pub struct LeaseAnswer {
     pub held: Vec<Held>,
     /// Orders that are there for it, and not at their end.
     pub orders: Vec<OrderState>,
+    /// The desk's clock, in Unix seconds, by which the station judges its own; a desk that is older does not say.
+    #[serde(default)]
+    pub time: Option<u64>,
 }
 
 /// Lines of one order.

@@ -34,6 +34,7 @@ fn a_station_works_for_hours_without_a_desk_and_tells_later() {
             let seed = burn(work, escrow, &serial, Reach::Done).unwrap();
             burned.push((serial, seed));
             paris.clock.pass(3600);
+            home.clock.pass(3600);
             assert_eq!(work.sync(false).unwrap_err().code(), "desk-away");
         }
         assert!(burn(work, escrow, "8659622000009", Reach::Done).is_none());
@@ -54,6 +55,33 @@ fn a_station_works_for_hours_without_a_desk_and_tells_later() {
     assert!(programmed.iter().all(
         |event| event.facts.text("station") == Some("P-1") && event.operator.as_deref() == Some("account-of-Paris")
     ));
+}
+
+/// Tokens are set by the station's clock.
+#[test]
+fn a_station_whose_clock_is_off_gives_its_lines_back() {
+    let home = Home::new();
+    let desk = home.desk();
+    let paris = Far::new("P-1", "Paris");
+    let id = order(&desk, 2, Audience::default());
+    let way = paris.way(&desk);
+    paris.clock.pass(CLOCK_TOLERANCE);
+    paris.work(&way, 2, |work, _| work.sync(false).unwrap());
+    paris.clock.pass(1);
+    paris.work(&way, 2, |work, _| {
+        assert!(matches!(work.sync(true), Err(RemoteError::ClockOff { seconds: 11 })));
+        assert_eq!(work.lines_at_hand().unwrap(), 2);
+        work.end(true).unwrap();
+        assert_eq!((work.lines_at_hand().unwrap(), paris.portions()), (0, 0));
+    });
+    let rome = Far::new("R-1", "Rome");
+    let way = rome.way(&desk);
+    rome.work(&way, 2, |work, _| {
+        work.sync(false).unwrap();
+        assert_eq!(work.lines_at_hand().unwrap(), 2);
+    });
+    assert_eq!(line_states(&desk, id), [LineState::Open; 2]);
+    is_sound(&desk);
 }
 
 #[test]
@@ -139,6 +167,7 @@ fn nothing_is_burned_with_a_lease_that_has_ended() {
         assert_eq!(sealed.len(), 3);
         burn(work, escrow, "8659622000001", Reach::Unknown).unwrap();
         paris.clock.pass(LeaseTerms::default().seconds);
+        home.clock.pass(LeaseTerms::default().seconds);
         let batch = work.lines_at_hand().unwrap();
         assert!(work.batches().is_empty() && batch == 3);
         assert!(burn(work, escrow, "8659622000002", Reach::Done).is_none());

@@ -102,6 +102,7 @@ fn of_two_tokens_for_one_line_none_is_lost() {
         burn(work, escrow, "8659622000001", Reach::Done).unwrap();
     });
     home.clock.pass(terms.seconds + terms.grace + 1);
+    rome.clock.pass(terms.seconds + terms.grace + 1);
     rome.work(&second, 1, |work, escrow| {
         work.sync(false).unwrap();
         burn(work, escrow, "8659622000002", Reach::Done).unwrap();
@@ -136,6 +137,7 @@ fn a_late_token_takes_its_line_from_whoever_has_not_begun() {
     lease(&desk, &paris, 1);
     let terms = LeaseTerms::default();
     home.clock.pass(terms.seconds + terms.grace + 1);
+    rome.clock.pass(terms.seconds + terms.grace + 1);
     let way = rome.way(&desk);
     rome.work(&way, 1, |work, _| {
         work.sync(false).unwrap();
