@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use oathburn_oath::{Clock as _, Seed, SystemClock, Totp, TotpParams, UnixTime};
 use serde_json::Value;
 
+use crate::app::App;
 use crate::clicks::Browser;
 use crate::support::{Desk, page};
 
@@ -18,21 +19,6 @@ use crate::support::{Desk, page};
 const URL: &str = "desk.example.org:8443";
 const FINGERPRINT: &str = "4F1C 09AE 77D2 5B60 3E88 A1C4 92D7 0B5F";
 const CODES: [(&str, &str); 2] = [("00-1A-2B-3C-4D-01", "697150"), ("00-1A-2B-3C-4D-02", "284013")];
-
-/// The authenticator app on somebody's phone.
-struct App {
-    seed: Seed,
-    last: u64,
-}
-
-impl App {
-    /// A code that was not used: the one that holds now, or the next.
-    fn code(&mut self) -> String {
-        let totp = Totp::new(&self.seed, TotpParams::default());
-        self.last = totp.step_at(SystemClock.now()).max(self.last + 1);
-        totp.code_at(UnixTime::new(self.last * 30)).to_string()
-    }
-}
 
 /// A program in the background.
 struct Behind {
@@ -164,8 +150,7 @@ impl Scene {
         match line.as_str() {
             "copy the code" => self.copied = browser.page.code(),
             "scan the picture" => {
-                let seed = Seed::from_base32(&browser.page.code()).unwrap();
-                *app = Some(App { seed, last: 0 });
+                *app = Some(App::scan(&browser.page.code()));
             }
             line if line.contains("[the app's code]") => {
                 browser.obey(&line.replace("[the app's code]", &app.as_mut().unwrap().code()));

@@ -23,6 +23,8 @@ pub(crate) struct Browser {
     /// What was filled in, until a button is pressed: by label.
     typed: Vec<(String, Value)>,
     download: Option<Vec<u8>>,
+    /// The status of the answer that is expected.
+    expected: u16,
 }
 
 struct Reply {
@@ -53,6 +55,7 @@ impl Browser {
             page: Html::read(""),
             typed: Vec::new(),
             download: None,
+            expected: 200,
         }
     }
 
@@ -83,6 +86,13 @@ impl Browser {
             }
             _ => panic!("nobody knows how to {line}"),
         }
+    }
+
+    /// Does what a line says, and gets this status instead of a page.
+    pub(crate) fn refused(&mut self, line: &str, status: u16) {
+        self.expected = status;
+        self.obey(line);
+        self.expected = 200;
     }
 
     fn press(&mut self, button: &str) {
@@ -120,7 +130,7 @@ impl Browser {
             place = to;
         }
         let text = String::from_utf8_lossy(&reply.body);
-        assert_eq!(reply.status, 200, "{method} {place}: {text}");
+        assert_eq!(reply.status, self.expected, "{method} {place}: {text}");
         if reply.header("content-disposition").is_some_and(|how| how.starts_with("attachment")) {
             assert_eq!(reply.header("cache-control"), Some("no-store"), "{place}");
             self.download = Some(reply.body);

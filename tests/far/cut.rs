@@ -52,7 +52,7 @@ impl Way {
     }
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream, is_cut: impl Fn() -> bool) {
+pub(crate) fn pump(mut from: TcpStream, mut to: TcpStream, is_cut: impl Fn() -> bool) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(len @ 1..) = from.read(&mut buffer) {
         if is_cut() || to.write_all(&buffer[..len]).is_err() {

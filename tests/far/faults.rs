@@ -20,7 +20,7 @@ use crate::runs::{holds_no_seed, play, tokens};
 const KILLS: u32 = 5;
 
 /// A token for which there is no line while the desk is away is laid on again later.
-fn back_into_the_box(hands: &mut Hands<'_>, event: &Value) {
+pub(crate) fn back_into_the_box(hands: &mut Hands<'_>, event: &Value) {
     if event["error"]["code"] == "no-line-open" && event["event"] == "refused" {
         hands.tokens.insert(0, event["serial"].as_str().unwrap().to_owned());
     }

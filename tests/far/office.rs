@@ -28,7 +28,11 @@ pub(crate) struct Office {
 
 impl Office {
     pub(crate) fn open() -> Self {
-        let machine = Desk::without_readers();
+        Self::open_at(Desk::without_readers())
+    }
+
+    /// The same with an escrow wherever the machine has its own.
+    pub(crate) fn open_at(machine: Desk) -> Self {
         machine.run(&["escrow", "init", "--plain-identity"]).expect(0);
         machine.run(&["desk", "certificate", "--host", "127.0.0.1"]).expect(0);
         let (serving, ready) = serve(&machine, "127.0.0.1:0");
@@ -136,7 +140,7 @@ pub(crate) fn run(station: &Desk, arguments: &[&str]) -> Batch {
     Batch::of(station, &[&["station", "run", "--json"], arguments].concat())
 }
 
-fn serve(machine: &Desk, address: &str) -> (Child, Value) {
+pub(crate) fn serve(machine: &Desk, address: &str) -> (Child, Value) {
     let serve = ["--json", "desk", "serve", "--listen", address, "--organisation", "Example AG"];
     let mut serving = machine.command(&serve).spawn().unwrap();
     let mut line = String::new();
@@ -149,7 +153,11 @@ fn serve(machine: &Desk, address: &str) -> (Child, Value) {
 
 fn core(machine: &Desk, clock: Arc<dyn Clock>) -> Core {
     let folder = machine.folder();
-    let url = StoreUrl::sqlite(folder.join("escrow.db"));
+    let passwords = format!("&passfile={}", machine.home().join(".pgpass").display());
+    let url = match machine.store() {
+        None => StoreUrl::sqlite(folder.join("escrow.db")),
+        Some(url) => (url.to_owned() + &passwords).parse().unwrap(),
+    };
     let who = Writer { operator: None, uid: 1000, host: "desk".into() };
     let key = StationKey::load(&folder.join("station.key")).unwrap();
     let escrow = Escrow::open(&url, key, &Pins::new(folder.join("pins")), who, clock.clone()).unwrap();

@@ -103,6 +103,11 @@ impl Desk {
         self.home.path()
     }
 
+    /// Where the escrow lies, if not in the user's own file.
+    pub(crate) fn store(&self) -> Option<&str> {
+        self.store.as_deref()
+    }
+
     /// Where the program keeps its files.
     pub(crate) fn folder(&self) -> PathBuf {
         self.home.path().join(".local/share/oathburn")

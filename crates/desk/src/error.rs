@@ -254,7 +254,10 @@ fn escrow_status(error: &EscrowError) -> StatusCode {
         | EscrowError::FactRefused { .. }
         | EscrowError::LineRefused { .. } => StatusCode::BAD_REQUEST,
         EscrowError::RecordChanged { .. } | EscrowError::BatchEnded { .. } => StatusCode::CONFLICT,
-        EscrowError::StoreBusy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        EscrowError::StoreBusy { .. } | EscrowError::StoreUnavailable { .. } | EscrowError::StoreUncertain { .. } => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        EscrowError::StoreFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -29,11 +29,16 @@ pub(crate) struct Problem {
 impl Problem {
     pub(crate) fn of(error: &DeskError) -> Self {
         let (status, code) = (error.status(), error.code());
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
+        if status.is_server_error() {
             tracing::error!(code, %error, "a request failed");
-            let remedy = format!("ask those who run the desk to look for {code} in its log");
-            let message = "the desk cannot do this now".into();
-            return Self { status, code, message, remedy: Some(remedy), more: Map::new() };
+            let (message, remedy) = if status == StatusCode::SERVICE_UNAVAILABLE {
+                let remedy = "wait a moment, look whether it was done, and try again";
+                ("the desk cannot reach its store now", remedy.to_owned())
+            } else {
+                let remedy = format!("ask those who run the desk to look for {code} in its log");
+                ("the desk cannot do this now", remedy)
+            };
+            return Self { status, code, message: message.into(), remedy: Some(remedy), more: Map::new() };
         }
         Self { status, code, message: error.to_string(), remedy: error.remedy(), more: more(error) }
     }
@@ -220,10 +225,19 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_the_desk_stands_in_its_log_alone() {
-        let error = DeskError::Escrow(EscrowError::StoreMissing { store: "/srv/secret-place.db".into() });
-        let json = shown(&error);
-        assert_eq!((error.status().as_u16(), json["code"].as_str()), (500, Some("store-missing")));
-        assert!(!json.to_string().contains("secret-place"));
+        let store = || "/srv/secret-place.db".to_owned();
+        for (error, status) in [
+            (EscrowError::StoreMissing { store: store() }, 500),
+            (EscrowError::StoreBusy { store: store() }, 503),
+            (EscrowError::StoreUnavailable { store: store(), detail: "no route to secret-place".into() }, 503),
+            (EscrowError::StoreUncertain { store: store() }, 503),
+            (EscrowError::StoreFull { store: store() }, 507),
+        ] {
+            let error = DeskError::Escrow(error);
+            let json = shown(&error);
+            assert_eq!((error.status().as_u16(), json["code"].as_str()), (status, Some(error.code())));
+            assert!(!json.to_string().contains("secret-place"), "{json}");
+        }
     }
 
     #[tokio::test]
