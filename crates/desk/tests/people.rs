@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 
 use oathburn_desk::Settings;
-use oathburn_escrow::{Event, EventFilter, EventKind};
+use oathburn_escrow::{Depth, Event, EventFilter, EventKind, Member, Officer, PublicLine, Role};
 use oathburn_oath::Remedy as _;
 use support::*;
 
@@ -344,4 +344,33 @@ fn what_people_type_is_shown_as_text() {
         let form = [("Content-Type", "application/x-www-form-urlencoded")];
         browser.ask("POST", "/sign-in", &form, body.as_bytes()).expect(400);
     }
+}
+
+/// Somebody is signed in while an officer goes, and others sign in meanwhile and afterwards, also at another desk.
+#[test]
+fn sessions_and_people_outlive_an_officer() {
+    let manned = Manned::new();
+    let home = manned.server.home.clone();
+    let escrow = home.escrow(&(manned.clock.clone() as Arc<_>));
+    let custodian = escrow.custodian(home.officer()).unwrap();
+    let member = Member::new("eve", Officer::generate().unwrap().public()).unwrap();
+    custodian.add(&PublicLine { role: Role::Officer, member }).unwrap();
+    custodian.renew(Depth::Roster, &mut |_| {}).unwrap();
+    let (mut ada, (mut bob, seed)) = (manned.admin(), manned.somebody("bob", &["auditor"]));
+    ada.get("/people").expect(200);
+    let go_on = |ada: &mut Browser<'_>, bob: &mut Browser<'_>, name: &str| {
+        // The form was made before; the session, too.
+        ada.post("/people", &[("name", name), ("helpdesk", "yes")]).expect(200);
+        assert!(ada.get("/people").expect(200).body.contains(name));
+        bob.get("/audit").expect(200);
+        manned.sign_in("bob", &seed).get("/audit").expect(200);
+    };
+    custodian.remove(Role::Officer, "eve").unwrap();
+    go_on(&mut ada, &mut bob, "carol");
+    assert!(custodian.renew(Depth::Roster, &mut |_| {}).unwrap().records > 0);
+    go_on(&mut ada, &mut bob, "dave");
+    let second = Server::at(home, false, Settings::default(), manned.clock.clone());
+    let mut there = Browser { cookie: ada.cookie.clone(), ..Browser::new(&second) };
+    assert!(there.get("/people").expect(200).body.contains("dave"));
+    assert_eq!(escrow.check(Some(&manned.server.home.officer())).unwrap().findings, []);
 }

@@ -84,15 +84,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(())
     })?;
     // Each in a process of its own: memory that was used once is not given back.
-    let (paged, scanned) = (itself(&place, count, "page")?, itself(&place, count, "scan")?);
+    let parts = ["page", "scan", "backup"].map(|part| itself(&place, count, part));
     let (compacting, compacting_cpu, merged) = compact(&place)?;
     let mut said = json!({
         "count": count, "bytes": bytes, "import_us": micros(importing), "find_us": micros(find),
         "open_one_us": micros(open_one), "import_cpu_us": micros(importing_cpu),
         "compact_cpu_us": micros(compacting_cpu), "compact_us": micros(compacting), "compacted": merged,
     });
-    for part in [paged, scanned] {
-        for (name, value) in part.as_object().ok_or("a part says nothing")? {
+    for part in parts {
+        for (name, value) in part?.as_object().ok_or("a part says nothing")? {
             said[name] = value.clone();
         }
     }
@@ -120,6 +120,15 @@ fn part(place: &Place, count: usize, part: &str) -> Result<Value, Box<dyn Error>
         }
         let kib = peak_memory() - before;
         return Ok(json!({ "page_us": micros(paging), "page_cpu_us": micros(paging_cpu), "page_kib": kib }));
+    }
+    if part == "backup" {
+        let (backing_up, backup_cpu, report) =
+            timed(|| Ok(place.open()?.backup(&place.0.join("backup.age"), Some(&place.officer()?))?))?;
+        if report.check.opened != count as u64 || !report.check.is_sound() {
+            return Err("the backup is not of all entries".into());
+        }
+        let kib = peak_memory() - before;
+        return Ok(json!({ "backup_us": micros(backing_up), "backup_cpu_us": micros(backup_cpu), "backup_kib": kib }));
     }
     let compare = Disclosure::new(Purpose::CompareCode);
     let (scanning, scanning_cpu, scan) =

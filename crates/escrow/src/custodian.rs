@@ -9,8 +9,8 @@ use crate::escrow::{Inner, roster_signed};
 use crate::journal::{Draft, EventDraft};
 use crate::roster::{Closing, Trust};
 use crate::store::{View, WrapRow};
-use crate::wrap;
 use crate::{Escrow, EscrowError, Member, Officer, PublicLine, Role, Roster, WriterId};
+use crate::{records, wrap};
 
 /// An officer who changes the roster, and sees to it that the keys follow.
 pub struct Custodian {
@@ -94,8 +94,8 @@ impl Custodian {
     }
 
     /// Signs a version of the roster without a member, closes the chain of what that member signed, and begins another
-    /// duplicate key. What a removed officer could open counts as known: [`Self::renew`] seals it anew, and
-    /// [`Escrow::exposed`] lists the tokens.
+    /// duplicate key and, for an officer, another key of the desk's records. What a removed officer could open counts as
+    /// known: [`Self::renew`] seals it anew, and [`Escrow::exposed`] lists the tokens.
     ///
     /// Somebody who was taken off before changes nothing. Nobody removes themselves: the keys that the one who leaves
     /// must not know are made by the one who signs.
@@ -168,17 +168,27 @@ impl Custodian {
             draft.rewrapped_keys.push(row);
         }
         if next.gone.is_some() {
+            let key = wrap::generate()?;
             let row = WrapRow {
                 id: (last + 1).to_be_bytes().to_vec(),
                 roster: version,
                 created_at: time,
-                wrap: wrap_to(&wrap::generate()?)?,
+                wrap: wrap_to(&key)?,
                 writer_number: 0,
                 writer: Vec::new(),
                 sequence: 0,
             };
             draft.events.push(EventDraft::wrapping_again(DUPLICATE_KEYS.kind, &row, DUPLICATE_KEYS.domain, &escrow));
             draft.duplicate_keys.push(row);
+            if next.gone.is_some_and(|writer| trust.latest().is_officer(&writer)) {
+                let officers: Vec<_> = next.officers.iter().map(|member| member.keys.recipient.as_str()).collect();
+                let members = (roster.version, officers.as_slice());
+                match records::replace(view, trust, members, (last + 1, &key), time, &mut draft) {
+                    // Nobody stays an officer because a row is damaged; to renew names it.
+                    Err(EscrowError::Damaged { .. }) => {}
+                    other => other?,
+                }
+            }
         }
         Ok(draft)
     }

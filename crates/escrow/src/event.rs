@@ -73,6 +73,10 @@ named! {
         Exported = "exported",
         /// The key of the desk's records was made and sealed.
         DeskKeyMade = "desk-key-made",
+        /// Another key of the desk's records was made in the place of this one, which a former officer knows.
+        DeskKeyReplaced = "desk-key-replaced",
+        /// Nothing of the desk's records is sealed under this former key any more.
+        DeskRecordsSealed = "desk-records-sealed",
         /// The key of the desk's records was opened, to serve.
         DeskOpened = "desk-opened",
         /// Somebody did something at the desk.
@@ -113,6 +117,8 @@ impl EventKind {
                 | K::Checkpointed
                 | K::Restored
                 | K::DeskKeyMade
+                | K::DeskKeyReplaced
+                | K::DeskRecordsSealed
                 | K::DeskOpened
                 | K::DeskDeed
         )

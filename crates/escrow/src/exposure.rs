@@ -77,6 +77,26 @@ pub(crate) fn of_keys(
     Ok(exposed)
 }
 
+/// Whether a former officer could ever open an entry, whatever it was sealed anew under since.
+pub(crate) fn is_known(view: &dyn View, trust: &Trust, row: &store::EntryRow) -> Result<bool, EscrowError> {
+    let gone: Former = trust.former(Role::Officer).into_iter().map(|member| member.keys.writer).collect();
+    if gone.is_empty() {
+        return Ok(false);
+    }
+    if of_keys(view, trust, SESSIONS)?.contains_key(&row.session) {
+        return Ok(true);
+    }
+    let Some(id) = EntryId::from_slice(&row.id) else { return Ok(false) };
+    for key in view.touches_of(&id)? {
+        let event = view.event_at(key.writer, key.sequence)?;
+        let verified = event.as_ref().and_then(|event| audit::verify(trust, event).ok());
+        if verified.is_some_and(|event| event.kind == EventKind::Resealed && !named(&event.facts).is_disjoint(&gone)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Shows all events of a kind, verified, page by page.
 fn each_event(
     view: &dyn View,
@@ -116,8 +136,8 @@ fn named(facts: &Facts) -> Former {
 impl Escrow {
     /// The entries in use whose seeds former officers could open, oldest first, also those that hold such a seed once
     /// more. An entry is on the list until its token was burned with another seed, or went out of use. Access keys of tokens
-    /// are among them, and what people sign in with at the desk. The key of the desk's records is not: nothing can take it
-    /// off the list yet.
+    /// are among them, and what people sign in with at the desk. The key of the desk's records is not: it is
+    /// replaced.
     pub fn exposed(&self) -> Result<Vec<Exposed>, EscrowError> {
         self.inner.look(|view, trust| {
             let mut known: BTreeMap<EntryId, Former> = BTreeMap::new();

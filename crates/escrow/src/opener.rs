@@ -40,6 +40,15 @@ impl Opener {
         }
     }
 
+    /// The same once more; officer and session keys are shared.
+    pub(crate) fn shared(&self) -> Self {
+        Self {
+            escrow: Arc::clone(&self.escrow),
+            officer: Arc::clone(&self.officer),
+            sessions: Arc::clone(&self.sessions),
+        }
+    }
+
     /// The token's record with its seed, after the disclosure was committed under the officer's signature.
     ///
     /// Opened is only what the entry's signed events say: a row that was changed, moved or forged is refused.

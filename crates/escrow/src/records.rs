@@ -5,22 +5,26 @@
 //! writes to the database can destroy a record or bring back an older state of it, and neither read nor make one.
 //!
 //! The key lies in an entry of its own, which an officer has made and signed: stations cannot give the desk another one.
-//! It is sealed, renewed, backed up and restored as seeds are.
+//! It is sealed, renewed, backed up and restored as seeds are. When an officer is removed, another one takes its place.
 
 mod key;
+mod renew;
+mod ring;
 mod seal;
 mod together;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use oathburn_oath::UnixTime;
 use zeroize::Zeroizing;
 
-pub(crate) use self::key::find_key;
-pub(crate) use self::seal::RecordKeys;
+pub(crate) use self::key::replace;
+pub(crate) use self::ring::{Ring, generations, in_use};
+use self::seal::RecordKeys;
 pub use self::together::Together;
 use crate::escrow::{Inner, seconds};
 use crate::journal::{Draft, EventDraft};
+use crate::roster::Trust;
 use crate::store::{self, RecordRow, View};
 use crate::{EntryId, EscrowError, EventKind, Facts, Opener};
 
@@ -28,14 +32,17 @@ use crate::{EntryId, EscrowError, EventKind, Facts, Opener};
 const SWEEP_AFTER: i64 = 24 * 3600;
 /// The longest body, in bytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
-/// How often [`Records::update`] begins again when others are faster.
+/// How often [`Records::update`] begins again when others are faster, and whatever else when the keys change.
 const TRIES: usize = 100;
 
 /// The records of a desk. Clones share one key.
 #[derive(Clone)]
 pub struct Records {
     escrow: Arc<Inner>,
-    keys: Arc<RecordKeys>,
+    opener: Arc<Opener>,
+    ring: Arc<RwLock<Arc<Ring>>>,
+    /// Held by whoever looks for other keys.
+    turning: Arc<Mutex<()>>,
 }
 
 /// A record that was read, and whose seal held.
@@ -115,15 +122,24 @@ pub struct Deed {
 impl Records {
     /// The record with this id.
     pub fn get(&self, kind: &str, id: &[u8]) -> Result<Option<Record>, EscrowError> {
-        let row = store::read(&*self.escrow.store, |view| view.record(kind, id))?;
-        row.filter(|row| self.is_there(row)).map(|row| self.open(&row)).transpose()
+        let (row, ring) = self.read(|view, _| view.record(kind, id))?;
+        row.filter(|row| self.is_there(row)).map(|row| Self::open(&ring, &row)).transpose()
     }
 
     /// The records that are found by this text, by their ids.
     pub fn find(&self, kind: &str, lookup: &str) -> Result<Vec<Record>, EscrowError> {
-        let lookup = self.keys.lookup(kind, lookup);
-        let rows = store::read(&*self.escrow.store, |view| view.records_found(kind, &lookup))?;
-        rows.iter().filter(|row| self.is_there(row)).map(|row| self.open(row)).collect()
+        let (rows, ring) = self.read(|view, ring| {
+            let mut rows = Vec::new();
+            for lookup in ring.lookups(kind, lookup) {
+                rows.extend(view.records_found(kind, &lookup)?);
+            }
+            Ok(rows)
+        })?;
+        let found = rows.iter().filter(|row| self.is_there(row)).map(|row| Self::open(&ring, row));
+        let mut found = found.collect::<Result<Vec<_>, _>>()?;
+        // Under a former key there may be some more.
+        found.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(found)
     }
 
     /// Up to `limit` records of a kind with ids after one (all follow an empty one), by their ids. Only at the end there
@@ -132,12 +148,12 @@ impl Records {
         let mut found = Vec::new();
         let mut after = after.to_vec();
         while found.len() < limit {
-            let rows = store::read(&*self.escrow.store, |view| view.records((kind, &after), Some(kind), limit))?;
+            let (rows, ring) = self.read(|view, _| view.records((kind, &after), Some(kind), limit))?;
             let Some(last) = rows.last() else { break };
             after.clone_from(&last.id);
             for row in rows.iter().filter(|row| self.is_there(row)) {
                 if found.len() < limit {
-                    found.push(self.open(row)?);
+                    found.push(Self::open(&ring, row)?);
                 }
             }
         }
@@ -145,9 +161,14 @@ impl Records {
     }
 
     /// An id that is made of a text, under the key: whoever reads the database does not see the text, and of one kind
-    /// there is one record with it.
+    /// there is one record with it. It stays what it is when the key changes.
     pub fn id_of(&self, kind: &str, text: &str) -> [u8; 32] {
-        self.keys.id(kind, text)
+        self.ring().id(kind, text)
+    }
+
+    /// A secret of all desks of this escrow, for what lasts a moment: when an officer is removed, it is another one.
+    pub fn secret(&self, what: &str) -> [u8; 32] {
+        self.ring().secret(what)
     }
 
     /// Makes all changes, or none: [`EscrowError::RecordChanged`] where one of the records has another version. They are
@@ -155,9 +176,12 @@ impl Records {
     pub fn commit(&self, changes: &[Change<'_>]) -> Result<(), EscrowError> {
         let now = self.escrow.now();
         changes.iter().try_for_each(Change::check)?;
-        self.escrow.store.commit(&mut |view| {
-            let (records, dropped_records) = self.rows(view, changes, now)?;
-            Ok(store::Commit { records, dropped_records, sweep: Some(now - SWEEP_AFTER), ..store::Commit::default() })
+        self.under_keys_in_force(|ring, _| {
+            self.escrow.store.commit(&mut |view| {
+                let (records, dropped_records) = Self::rows(ring, view, changes, now)?;
+                let sweep = Some(now - SWEEP_AFTER);
+                Ok(store::Commit { records, dropped_records, sweep, ..store::Commit::default() })
+            })
         })
     }
 
@@ -169,11 +193,11 @@ impl Records {
             ..EventDraft::new(EventKind::DeskDeed, deed.facts.clone())
         };
         let event = event.because(deed.reason.as_deref()).touching(deed.entries.iter().copied());
-        self.escrow.steadily(|trust| {
+        self.under_keys_in_force(|ring, trust| {
             self.escrow.known(&opener.officer)?;
             self.escrow.commit(trust, opener.officer.keys(), &mut |view| {
                 let now = self.escrow.now();
-                let (records, dropped_records) = self.rows(view, changes, now)?;
+                let (records, dropped_records) = Self::rows(ring, view, changes, now)?;
                 let events = vec![event.clone()];
                 Ok(Draft { records, dropped_records, sweep: Some(now - SWEEP_AFTER), events, ..Draft::default() })
             })
@@ -213,18 +237,65 @@ impl Records {
         }
     }
 
+    fn ring(&self) -> Arc<Ring> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Looks for the keys in force, if nobody else has done so since `ring` was got.
+    fn turn(&self, ring: &Arc<Ring>) -> Result<(), EscrowError> {
+        let _turning = self.turning.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(ring, &self.ring()) {
+            self.escrow.refresh()?;
+            let ring = Ring::open(&self.escrow, &self.opener, Some(ring))?;
+            *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        }
+        Ok(())
+    }
+
+    /// Reads one state of the store; and the keys of that very state.
+    fn read<T>(
+        &self,
+        mut job: impl FnMut(&dyn View, &Ring) -> Result<T, EscrowError>,
+    ) -> Result<(T, Arc<Ring>), EscrowError> {
+        for _ in 0..TRIES {
+            let ring = self.ring();
+            let read = |view: &dyn View| if ring.holds(view)? { job(view, &ring).map(Some) } else { Ok(None) };
+            if let Some(found) = store::read(&*self.escrow.store, read)? {
+                return Ok((found, ring));
+            }
+            self.turn(&ring)?;
+        }
+        Err(EscrowError::RosterUnsteady)
+    }
+
+    /// Does something under the roster and the keys in force; again when they changed meanwhile.
+    fn under_keys_in_force<T>(
+        &self,
+        mut job: impl FnMut(&Ring, &Trust) -> Result<T, EscrowError>,
+    ) -> Result<T, EscrowError> {
+        for _ in 0..TRIES {
+            let ring = self.ring();
+            match self.escrow.steadily(|trust| job(&ring, trust)) {
+                Err(EscrowError::RosterUnsteady) => self.turn(&ring)?,
+                other => return other,
+            }
+        }
+        Err(EscrowError::RosterUnsteady)
+    }
+
     /// Compares the versions, and seals.
     #[allow(clippy::type_complexity, reason = "what is written, and what goes")]
     fn rows(
-        &self,
+        ring: &Ring,
         view: &dyn View,
         changes: &[Change<'_>],
         now: i64,
     ) -> Result<(Vec<RecordRow>, Vec<(String, Vec<u8>)>), EscrowError> {
+        ring.refuse_others(view)?;
         let (mut written, mut dropped) = (Vec::new(), Vec::new());
         for change in changes {
             let (kind, id, _) = change.target();
-            match self.row(view.record(kind, id)?.as_ref(), change, now)? {
+            match Self::row(ring, view.record(kind, id)?.as_ref(), change, now)? {
                 Some(row) => written.push(row),
                 None => dropped.push((kind.to_owned(), id.to_vec())),
             }
@@ -233,7 +304,12 @@ impl Records {
     }
 
     /// What becomes of the record that was found, if it has the version it must have; nothing where it goes.
-    fn row(&self, found: Option<&RecordRow>, change: &Change<'_>, now: i64) -> Result<Option<RecordRow>, EscrowError> {
+    fn row(
+        ring: &Ring,
+        found: Option<&RecordRow>,
+        change: &Change<'_>,
+        now: i64,
+    ) -> Result<Option<RecordRow>, EscrowError> {
         let (kind, id, expected) = change.target();
         let live = found.filter(|row| row.expires_at.is_none_or(|end| now < end));
         if live.map(|row| row.version.cast_unsigned()) != expected {
@@ -246,9 +322,8 @@ impl Records {
                     Some(row) => row.version.saturating_add(1),
                     None => first_version()?,
                 };
-                let lookup = lookup.map(|text| self.keys.lookup(kind, text).to_vec());
                 let expires_at = expires_at.map(|time| seconds(time.seconds()));
-                self.keys.seal((kind, id), version, lookup, expires_at, body).map(Some)
+                ring.seal((kind, id), version, *lookup, expires_at, body).map(Some)
             }
         }
     }
@@ -257,10 +332,10 @@ impl Records {
         row.expires_at.is_none_or(|end| self.escrow.now() < end)
     }
 
-    fn open(&self, row: &RecordRow) -> Result<Record, EscrowError> {
+    fn open(ring: &Ring, row: &RecordRow) -> Result<Record, EscrowError> {
         let broken =
             || EscrowError::RecordBroken { kind: row.kind.clone(), id: data_encoding::HEXLOWER.encode(&row.id) };
-        let body = self.keys.open(row).ok_or_else(broken)?;
+        let body = ring.read(row).ok_or_else(broken)?;
         Ok(Record {
             kind: row.kind.clone(),
             id: row.id.clone(),

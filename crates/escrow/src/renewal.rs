@@ -50,6 +50,8 @@ pub enum Renewing {
     Wrapped(u64),
     /// So many seeds are sealed anew; they stay so.
     Sealed(u64),
+    /// So many records of the desk are sealed anew; they stay so.
+    Records(u64),
 }
 
 /// What a renewal has done.
@@ -59,6 +61,8 @@ pub struct Renewed {
     pub keys: u64,
     /// Seeds that were sealed anew.
     pub seeds: u64,
+    /// Records of the desk that were sealed anew, because a former officer knows the key under which they were.
+    pub records: u64,
     /// Sessions that went, because nothing is sealed under them any more.
     pub sessions: u64,
     /// Entries that could not be sealed anew: their seals do not open, or are not what was signed. They were left as
@@ -179,7 +183,8 @@ struct Item {
 
 impl Custodian {
     /// Does what the roster asks for, whoever left it undone: wraps session keys to new officers, and seals and tags anew
-    /// what former ones could open. With [`Depth::Merge`], small sessions are merged, too.
+    /// what former ones could open; the records of the desk, too, are sealed anew, under another key. With
+    /// [`Depth::Merge`], small sessions are merged, too.
     ///
     /// It can be interrupted at any moment and begun again. Others burn meanwhile.
     pub fn renew(&self, depth: Depth, observer: &mut dyn FnMut(Renewing)) -> Result<Renewed, EscrowError> {
@@ -207,9 +212,7 @@ impl Custodian {
         let plan = store::read(&*self.escrow.store, |view| Plan::make(view, trust, depth))?;
         observer(Renewing::Planned { keys: plan.wrap.len() as u64, seeds: plan.seeds });
         if plan.seeds > 0 {
-            let keys = self.officer.keys();
-            let found = store::read(&*self.escrow.store, |view| crate::escrow::duplicate_keys(view, trust, keys))?;
-            let tag_key = found.into_iter().next_back().ok_or(EscrowError::NotWrapped { key: DUPLICATE_KEYS.key })?;
+            let tag_key = self.newest_tag_key(trust)?;
             let officers = trust.latest().officers.iter().map(|officer| officer.keys.recipient.as_str());
             let sealer = Sealer::begin(trust.escrow(), trust.latest().version, officers)?;
             let mut run = Run {
@@ -228,7 +231,18 @@ impl Custodian {
         self.wrap(trust, &plan.wrap, done, observer)?;
         let sessions = plan.empty.iter().chain(plan.reseal.values().flatten()).cloned().collect::<BTreeSet<_>>();
         self.drop_sessions(trust, &sessions.into_iter().collect::<Vec<_>>(), done)?;
-        self.drop_tag_keys(trust)
+        self.drop_tag_keys(trust)?;
+        let before = done.records;
+        self.renew_records(trust, || self.newest_tag_key(trust), &mut |moved| {
+            done.records = before + moved;
+            observer(Renewing::Records(done.records));
+        })
+    }
+
+    fn newest_tag_key(&self, trust: &Trust) -> Result<(i64, Key), EscrowError> {
+        let keys = self.officer.keys();
+        let found = store::read(&*self.escrow.store, |view| crate::escrow::duplicate_keys(view, trust, keys))?;
+        found.into_iter().next_back().ok_or(EscrowError::NotWrapped { key: DUPLICATE_KEYS.key })
     }
 
     /// Wraps session keys to the officers in force.

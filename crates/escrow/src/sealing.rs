@@ -441,46 +441,56 @@ impl Sealing {
 
     /// A sealed row; the event that goes with it fills in the columns that change.
     fn row(&self, reservation: &Reservation<'_>, time: i64) -> Result<EntryRow, EscrowError> {
-        let id = EntryId::new();
-        let sealed = self.sealer.seal(&id, reservation)?;
-        let record = reservation.record;
         let (tag_key, key) = self.tag_keys.last().expect("there is one, or sealing would not have begun");
-        Ok(EntryRow {
-            id: id.as_bytes().to_vec(),
-            family: record.identity.family.to_string(),
-            serial: record.identity.serial.to_string(),
-            slot: record.identity.slot.to_string(),
-            algorithm: record.params.algorithm().to_string(),
-            digits: record.params.digits().get().into(),
-            time_step: seal::time_step(&record.params),
-            counter: seal::counter(&record.params),
-            origin: reservation.origin.to_string(),
-            batch: reservation.batch.map(|batch| batch.as_bytes().to_vec()),
-            format: seal::FORMAT,
-            session: self.sealer.id().as_bytes().to_vec(),
-            nonce: sealed.nonce,
-            ciphertext: sealed.ciphertext,
-            tag_key: *tag_key,
-            tag: duplicate::tag(key, &record.seed).to_vec(),
-            reserved_at: time,
-            state: String::new(),
-            manufacturer: None,
-            model: None,
-            upn: None,
-            issuer: None,
-            programmed_at: None,
-            verified_at: None,
-            drift_seconds: None,
-            drift_at: None,
-            revision: 0,
-            annotations: AnnotationRow::default(),
-            line: None,
-        })
+        sealed_row(&self.sealer, (*tag_key, key), reservation, time)
     }
 }
 
+/// A row that is sealed under a session and tagged under a key.
+pub(crate) fn sealed_row(
+    sealer: &Sealer,
+    (tag_key, key): (i64, &Key),
+    reservation: &Reservation<'_>,
+    time: i64,
+) -> Result<EntryRow, EscrowError> {
+    let id = EntryId::new();
+    let sealed = sealer.seal(&id, reservation)?;
+    let record = reservation.record;
+    Ok(EntryRow {
+        id: id.as_bytes().to_vec(),
+        family: record.identity.family.to_string(),
+        serial: record.identity.serial.to_string(),
+        slot: record.identity.slot.to_string(),
+        algorithm: record.params.algorithm().to_string(),
+        digits: record.params.digits().get().into(),
+        time_step: seal::time_step(&record.params),
+        counter: seal::counter(&record.params),
+        origin: reservation.origin.to_string(),
+        batch: reservation.batch.map(|batch| batch.as_bytes().to_vec()),
+        format: seal::FORMAT,
+        session: sealer.id().as_bytes().to_vec(),
+        nonce: sealed.nonce,
+        ciphertext: sealed.ciphertext,
+        tag_key,
+        tag: duplicate::tag(key, &record.seed).to_vec(),
+        reserved_at: time,
+        state: String::new(),
+        manufacturer: None,
+        model: None,
+        upn: None,
+        issuer: None,
+        programmed_at: None,
+        verified_at: None,
+        drift_seconds: None,
+        drift_at: None,
+        revision: 0,
+        annotations: AnnotationRow::default(),
+        line: None,
+    })
+}
+
 /// The first event of some entries: it signs their rows, and says which tokens they are for.
-fn births(
+pub(crate) fn births(
     trust: &Trust,
     mut event: EventDraft,
     rows: &[EntryRow],

@@ -12,6 +12,8 @@ mod custody;
 mod imports;
 #[path = "records.rs"]
 mod records;
+#[path = "records_keys.rs"]
+mod records_keys;
 #[path = "remote.rs"]
 mod remote;
 #[path = "roster.rs"]

@@ -393,28 +393,6 @@ fn records_outlive_officers_seals_and_backups() {
 }
 
 #[test]
-fn a_removed_officer_keeps_the_key_of_the_records() {
-    let home = Home::new();
-    let (escrow, alices) = records(&home);
-    let path = home.path("eve.key");
-    Officer::generate().unwrap().create_file(&path, None).unwrap();
-    let eve = || Officer::load(&path, None).unwrap();
-    let custodian = escrow.custodian(home.officer()).unwrap();
-    let line = PublicLine { role: Role::Officer, member: Member::new("eve", eve().public()).unwrap() };
-    custodian.add(&line).unwrap();
-    custodian.renew(Depth::Roster, &mut |_| {}).unwrap();
-    let eves = escrow.records(&escrow.opener(eve()).unwrap()).unwrap();
-    custodian.remove(Role::Officer, "eve").unwrap();
-    custodian.renew(Depth::Roster, &mut |_| {}).unwrap();
-    // She cannot get it any more; what she got before is good for what is written afterwards.
-    assert_eq!(escrow.opener(eve()).unwrap_err().code(), "officer-unknown");
-    alices.commit(&[put("person", b"bob", None, b"later")]).unwrap();
-    assert_eq!(body(&eves, "person", b"bob").unwrap(), b"later");
-    // No list asks for what cannot be done.
-    assert_eq!(escrow.exposed().unwrap(), []);
-}
-
-#[test]
 fn deeds_are_noted_with_what_they_change_or_not_at_all() {
     let home = Home::new();
     let (escrow, records) = records(&home);

@@ -169,6 +169,41 @@ fn an_officer_leaves_whenever_the_program_dies() {
 }
 
 #[test]
+fn the_records_get_another_key_whenever_the_program_dies() {
+    /// More than are sealed anew in one transaction.
+    const RECORDS: u16 = 450;
+    if let Some(folder) = home_of_child() {
+        let custodian = open(&folder).custodian(officer(&folder)).unwrap();
+        custodian.remove(Role::Officer, "eve").unwrap();
+        custodian.renew(Depth::Roster, &mut |_| {}).unwrap();
+        return;
+    }
+    let name = |number: u16| format!("{number:05}");
+    let make = || {
+        let folder = filled();
+        let escrow = open(folder.path());
+        let records = escrow.records(&escrow.opener(officer(folder.path())).unwrap()).unwrap();
+        let names: Vec<_> = (0..RECORDS).map(name).collect();
+        let all: Vec<_> = names.iter().map(|name| put("person", name.as_bytes(), None, name.as_bytes())).collect();
+        records.commit(&all).unwrap();
+        folder
+    };
+    at_every_write("the_records_get_another_key_whenever_the_program_dies", make, |folder, ended| {
+        let escrow = open(folder);
+        let gone = escrow.roster().officers.len() == 1;
+        assert!(!ended || (gone && !escrow.records_unrenewed().unwrap()));
+        let report = escrow.check(Some(&officer(folder))).unwrap();
+        assert_eq!((report.findings.as_slice(), report.records), ([].as_slice(), RECORDS.into()));
+        let records = escrow.records(&escrow.opener(officer(folder)).unwrap()).unwrap();
+        for name in (0..RECORDS).map(name) {
+            assert_eq!(records.find("person", &name).unwrap()[0].body.as_slice(), name.as_bytes());
+        }
+        let listed = records.list("person", b"", usize::from(RECORDS) + 1).unwrap();
+        assert_eq!(listed.len(), usize::from(RECORDS));
+    });
+}
+
+#[test]
 fn sessions_are_merged_whenever_the_program_dies() {
     if let Some(folder) = home_of_child() {
         open(&folder).custodian(officer(&folder)).unwrap().renew(Depth::Merge, &mut |_| {}).unwrap();

@@ -13,9 +13,9 @@ use crate::output::{Outcome, printable};
 
 /// Write the whole escrow into a new file that only its officers can open
 ///
-/// Other programs may go on meanwhile: it is the state of one moment. The file is an age file of mode 0600. It is read
-/// again after it was written, and, where an officer's file is at hand, opened again, with every seal in it. Exit code
-/// 6 when something in it is not as it was signed; it is kept all the same.
+/// Other programs may go on meanwhile: it is the state of one moment. The file is an age file of mode 0600. What is
+/// written is checked, with every seal where an officer's file is at hand; then the file is read again, opened, and
+/// compared with that. Exit code 6 when something in it is not as it was signed; it is kept all the same.
 #[derive(Args, Debug)]
 pub(crate) struct Backup {
     /// The new file

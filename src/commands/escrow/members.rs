@@ -164,6 +164,11 @@ fn say_unrenewed(context: &Context, escrow: &Escrow) -> std::result::Result<(), 
             "{seeds} seeds are still sealed so that a former officer can open them: run `oathburn escrow compact`"
         ));
     }
+    if escrow.records_unrenewed()? {
+        context.talk.warn(
+            "records of the desk are still sealed so that a former officer can read them: run `oathburn escrow compact`",
+        );
+    }
     Ok(())
 }
 
@@ -182,6 +187,7 @@ pub(crate) fn renew(context: &Context, custodian: &Custodian, depth: Depth) -> s
         Renewing::Planned { keys, seeds } => planned = (keys, seeds),
         Renewing::Wrapped(done) => context.talk.step(format_args!("{done} of {} session keys wrapped", planned.0)),
         Renewing::Sealed(done) => context.talk.step(format_args!("{done} of {} seeds sealed anew", planned.1)),
+        Renewing::Records(done) => context.talk.step(format_args!("{done} records of the desk sealed anew")),
         _ => {}
     })?;
     if renewed.locked > 0 {
@@ -203,6 +209,7 @@ pub(crate) fn renew(context: &Context, custodian: &Custodian, depth: Depth) -> s
 pub(crate) fn put_renewed(json: &mut Value, text: &mut String, renewed: &Renewed) {
     json["keys_wrapped"] = renewed.keys.into();
     json["seeds_resealed"] = renewed.seeds.into();
+    json["records_resealed"] = renewed.records.into();
     json["sessions_dropped"] = renewed.sessions.into();
     json["sessions_locked"] = renewed.locked.into();
     json["left"] = renewed.left.iter().map(ToString::to_string).collect();
@@ -212,6 +219,9 @@ pub(crate) fn put_renewed(json: &mut Value, text: &mut String, renewed: &Renewed
         "{} session keys wrapped, {} seeds sealed anew, {} sessions dropped",
         renewed.keys, renewed.seeds, renewed.sessions
     );
+    if renewed.records > 0 {
+        let _ = writeln!(text, "{} records of the desk sealed anew", renewed.records);
+    }
 }
 
 /// How a command ends whose renewal left something.

@@ -52,6 +52,8 @@ const LINES: &[Line] = &[
     ("list by pages, 1/s", |rates| Ok(1e6 / rates.apiece("page_us")?), ""),
     ("memory for pages, KiB", |rates| rates.number("page_kib"), "constant"),
     ("memory to open all, KiB", |rates| rates.number("scan_kib"), "constant"),
+    ("back up, open and compare, s", |rates| Ok(rates.number("backup_us")? / 1e6), ""),
+    ("memory for that, KiB", |rates| rates.number("backup_kib"), "constant"),
     ("bytes an entry", |rates| Ok(rates.number("bytes")? / rates.number("count")?), ""),
     ("merge, 1/s", |rates| Ok(1e6 * rates.number("compacted")? / rates.number("compact_us")?), ""),
 ];
@@ -88,11 +90,13 @@ mod tests {
         let rates = Rates(serde_json::json!({
             "count": 1000, "bytes": 800_000, "import_us": 20_000, "import_cpu_us": 10_000, "find_us": 700,
             "open_one_us": 5000, "scan_us": 2000, "scan_cpu_us": 1000, "page_us": 4000, "page_kib": 0, "scan_kib": 8,
-            "compact_us": 50_000, "compacted": 100,
+            "compact_us": 50_000, "compacted": 100, "backup_us": 2_500_000, "backup_kib": 16,
         }));
         let numbers: Vec<_> = LINES.iter().map(|(_, compute, _)| shown(compute(&rates).unwrap())).collect();
-        let expected =
-            ["50000", "100000", "0.70", "5.00", "500000", "1000000", "250000", "0.00", "8.00", "800", "2000"];
+        let expected = [
+            "50000", "100000", "0.70", "5.00", "500000", "1000000", "250000", "0.00", "8.00", "2.50", "16.00", "800",
+            "2000",
+        ];
         assert_eq!(numbers, expected);
         assert!(rates.number("nothing").is_err());
     }

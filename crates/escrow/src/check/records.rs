@@ -3,13 +3,12 @@
 use data_encoding::HEXLOWER;
 
 use super::finding;
-use crate::audit::SESSIONS;
 use crate::escrow::PAGE;
 use crate::keys::KeyPair;
-use crate::records::{RecordKeys, find_key};
+use crate::records::{Ring, generations, in_use};
 use crate::roster::Trust;
 use crate::store::{RecordRow, View};
-use crate::{CheckReport, EntryId, EscrowError, seal, wrap};
+use crate::{CheckReport, EscrowError};
 
 pub(super) fn check(
     view: &dyn View,
@@ -17,14 +16,14 @@ pub(super) fn check(
     officer: Option<&KeyPair>,
     report: &mut CheckReport,
 ) -> Result<(), EscrowError> {
-    let key = match find_key(view, trust) {
+    let has_key = match generations(view, trust) {
         // What is wrong with entries was found where they were compared.
-        Err(EscrowError::Damaged { .. }) => None,
-        other => other?,
+        Err(EscrowError::Damaged { .. }) => false,
+        found => in_use(&found?).is_some(),
     };
-    let keys = match (&key, officer) {
-        (Some(row), Some(officer)) => record_keys(view, trust, row, officer),
-        _ => None,
+    let ring = match officer.filter(|_| has_key) {
+        Some(officer) => Ring::opened_by(view, trust, officer)?,
+        None => None,
     };
     let mut after = (String::new(), Vec::new());
     loop {
@@ -33,11 +32,11 @@ pub(super) fn check(
         after = (last.kind.clone(), last.id.clone());
         for row in &page {
             report.records += 1;
-            let problem = match (&key, &keys) {
-                (None, _) => Some("there is no key for it that an officer has made"),
+            let problem = match &ring {
+                _ if !has_key => Some("there is no key for it that an officer has made"),
                 _ if !is_well_formed(row) => Some("it is no record"),
-                (_, Some(keys)) if keys.open(row).is_none() => Some("the desk did not write it as it is"),
-                (Some(_), None) if officer.is_some() => Some("its key does not open"),
+                Some(ring) if ring.read(row).is_none() => Some("the desk did not write it as it is"),
+                None if officer.is_some() => Some("its key does not open"),
                 _ => None,
             };
             let name = || format!("{}/{}", row.kind, HEXLOWER.encode(&row.id));
@@ -54,12 +53,4 @@ fn is_well_formed(row: &RecordRow) -> bool {
         && row.version > 0
         && row.body.len() >= 40
         && row.lookup.as_ref().is_none_or(|lookup| lookup.len() == 32)
-}
-
-/// `None` where the seal does not open, which was found when all seals were.
-fn record_keys(view: &dyn View, trust: &Trust, row: &crate::store::EntryRow, officer: &KeyPair) -> Option<RecordKeys> {
-    let session = view.session(&row.session).ok()??;
-    let key = wrap::unwrap(&session.wrap, officer, SESSIONS.key).ok()?;
-    let opened = seal::open(row, EntryId::from_slice(&row.id)?, &trust.escrow(), &key).ok()?;
-    Some(RecordKeys::of(trust.escrow(), &opened.seed))
 }

@@ -12,6 +12,7 @@ use crate::wrap::Key;
 use crate::{EscrowError, EscrowId, seal};
 
 /// The keys that are made of the one in the escrow.
+#[derive(Clone)]
 pub(crate) struct RecordKeys {
     escrow: EscrowId,
     seal: Key,
@@ -29,16 +30,21 @@ impl RecordKeys {
 
     /// What stands in the column of the same name.
     pub(super) fn lookup(&self, kind: &str, text: &str) -> [u8; 32] {
-        self.digest(b"lookup", kind, text)
+        self.digest(b"lookup", kind, text.as_bytes())
+    }
+
+    /// The same of what a former key has made of the text.
+    pub(super) fn moved(&self, kind: &str, lookup: &[u8]) -> [u8; 32] {
+        self.digest(b"moved lookup", kind, lookup)
     }
 
     pub(super) fn id(&self, kind: &str, text: &str) -> [u8; 32] {
-        self.digest(b"id", kind, text)
+        self.digest(b"id", kind, text.as_bytes())
     }
 
-    fn digest(&self, what: &[u8], kind: &str, text: &str) -> [u8; 32] {
+    fn digest(&self, what: &[u8], kind: &str, text: &[u8]) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.lookup.as_slice()).expect("HMAC takes keys of any length");
-        for field in [what, kind.as_bytes(), text.as_bytes()] {
+        for field in [what, kind.as_bytes(), text] {
             mac.update(&(field.len() as u64).to_be_bytes());
             mac.update(field);
         }

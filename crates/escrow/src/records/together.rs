@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use oathburn_oath::{TokenRecord, UnixTime};
 
-use super::{Change, Record, Records, SWEEP_AFTER};
+use super::{Change, Record, Records, Ring, SWEEP_AFTER};
 use crate::journal::{Draft, EventDraft};
 use crate::opener::{Events, fits};
 use crate::roster::Trust;
@@ -15,6 +15,7 @@ use crate::{Disclosure, Entry, EscrowError, Opener};
 /// nothing behind. Nothing of them is durable before [`Records::together`] returns; until then nothing may be told of them.
 pub struct Together<'a> {
     records: &'a Records,
+    ring: &'a Ring,
     opener: &'a Opener,
     view: &'a dyn View,
     trust: &'a Trust,
@@ -36,12 +37,13 @@ impl Records {
     /// Shows a transaction to `deeds`, and makes durable what they write in it. It may be begun again, so that `deeds` is called
     /// more than once: what came out of the last call holds, if this returns without an error.
     pub fn together(&self, opener: &Opener, deeds: &mut dyn FnMut(&mut Together<'_>)) -> Result<(), EscrowError> {
-        self.escrow.steadily(|trust| {
+        self.under_keys_in_force(|ring, trust| {
             self.escrow.known(&opener.officer)?;
             self.escrow.commit(trust, opener.officer.keys(), &mut |view| {
+                ring.refuse_others(view)?;
                 let now = self.escrow.now();
                 let (verified, done, begun) = (Events::new(), Written::default(), Written::default());
-                let mut together = Together { records: self, opener, view, trust, now, verified, done, begun };
+                let mut together = Together { records: self, ring, opener, view, trust, now, verified, done, begun };
                 deeds(&mut together);
                 Ok(together.draft())
             })
@@ -70,14 +72,14 @@ impl Together<'_> {
     /// The record with this id, as the deeds so far have made it.
     pub fn get(&self, kind: &str, id: &[u8]) -> Result<Option<Record>, EscrowError> {
         let row = self.row(kind, id)?.filter(|row| row.expires_at.is_none_or(|end| self.now < end));
-        row.map(|row| self.records.open(&row)).transpose()
+        row.map(|row| Records::open(self.ring, &row)).transpose()
     }
 
     /// Changes a record, which must have the version that the change says: [`EscrowError::RecordChanged`] otherwise.
     pub fn change(&mut self, change: &Change<'_>) -> Result<(), EscrowError> {
         change.check()?;
         let (kind, id, _) = change.target();
-        let row = self.records.row(self.row(kind, id)?.as_ref(), change, self.now)?;
+        let row = Records::row(self.ring, self.row(kind, id)?.as_ref(), change, self.now)?;
         self.begun.records.insert((kind.to_owned(), id.to_vec()), row);
         Ok(())
     }

@@ -121,7 +121,7 @@ impl Register {
     /// What is sealed into a challenge: only a desk of this escrow can compute it.
     fn answer(&self, mac: MacId, keys: &StationKeys, issued_at: u64) -> [u8; 32] {
         let mut answer =
-            Hmac::<Sha256>::new_from_slice(&self.secret("challenges")).expect("HMAC takes keys of any length");
+            Hmac::<Sha256>::new_from_slice(&self.records.secret("challenges")).expect("HMAC takes keys of any length");
         answer.update(&mac.bytes());
         answer.update(&issued_at.to_be_bytes());
         for text in [&keys.recipient, &keys.writer] {
