@@ -454,7 +454,7 @@ pub(crate) fn sealed_row(
     time: i64,
 ) -> Result<EntryRow, EscrowError> {
     let id = EntryId::new();
-    let sealed = sealer.seal(&id, reservation)?;
+    let seal = sealer.seal(&id, reservation)?;
     let record = reservation.record;
     Ok(EntryRow {
         id: id.as_bytes().to_vec(),
@@ -469,8 +469,8 @@ pub(crate) fn sealed_row(
         batch: reservation.batch.map(|batch| batch.as_bytes().to_vec()),
         format: seal::FORMAT,
         session: sealer.id().as_bytes().to_vec(),
-        nonce: sealed.nonce,
-        ciphertext: sealed.ciphertext,
+        nonce: seal.nonce,
+        ciphertext: seal.ciphertext,
         tag_key,
         tag: duplicate::tag(key, &record.seed).to_vec(),
         reserved_at: time,
