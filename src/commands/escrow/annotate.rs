@@ -2,6 +2,7 @@
 
 use clap::Args;
 use oathburn_escrow::{Annotation, Facts, Tag};
+use oathburn_oath::SerialNumber;
 use serde_json::json;
 
 use super::filters::parse_tag;
@@ -36,8 +37,11 @@ impl Notes {
 #[derive(Args, Debug)]
 pub(crate) struct Annotate {
     /// The entries' ids, or the beginnings of them
-    #[arg(required = true, value_name = "ENTRY")]
+    #[arg(value_name = "ENTRY", required_unless_present = "serial")]
     entries: Vec<String>,
+    /// The number on a token's back, instead or besides; may be said several times
+    #[arg(long, value_name = "SERIAL")]
+    serial: Vec<SerialNumber>,
     #[command(flatten)]
     notes: Notes,
     /// A tag to take away; may be said several times
@@ -59,9 +63,11 @@ impl Annotate {
             return Err(Failure::usage("there is nothing to note", remedy));
         }
         let escrow = context.escrow()?;
-        let mut ids = Vec::with_capacity(self.entries.len());
-        for text in &self.entries {
-            let id = select::entry(&escrow, text)?.id;
+        let by_id = self.entries.iter().map(|text| select::entry(&escrow, text));
+        let by_serial = self.serial.iter().map(|serial| select::entry_of_serial(context, &escrow, serial));
+        let mut ids = Vec::with_capacity(self.entries.len() + self.serial.len());
+        for entry in by_id.chain(by_serial) {
+            let id = entry?.id;
             if !ids.contains(&id) {
                 ids.push(id);
             }
