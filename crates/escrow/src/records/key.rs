@@ -11,15 +11,14 @@ use crate::journal::{Draft, EventDraft};
 use crate::roster::Trust;
 use crate::seal::Sealer;
 use crate::sealing::{births, sealed_row};
-use crate::store::{self, View};
+use crate::store::View;
 use crate::wrap::Key;
 use crate::{Entry, Escrow, EscrowError, EventKind, Facts, Opener, Origin, Reservation};
 
 impl Escrow {
     /// The records of this escrow's desk, whose key an officer opens, or makes at the first use. Either is noted.
     pub fn records(&self, opener: &Opener) -> Result<Records, EscrowError> {
-        let trust = self.inner.trust();
-        if store::read(&*self.inner.store, |view| generations(view, &trust))?.is_empty() {
+        if self.inner.look(generations)?.is_empty() {
             self.make_desk_key(opener)?;
         }
         let ring = Ring::open(&self.inner, opener, None)?;
@@ -34,10 +33,9 @@ impl Escrow {
     /// Whether records are still sealed so that a former officer could read them, or would be: see
     /// [`Custodian::renew`](crate::Custodian::renew).
     pub fn records_unrenewed(&self) -> Result<bool, EscrowError> {
-        let trust = self.inner.trust();
-        store::read(&*self.inner.store, |view| {
-            let found = generations(view, &trust)?;
-            Ok(ring::is_moving(&found) || must_change(view, &trust, &found)?)
+        self.inner.look(|view, trust| {
+            let found = generations(view, trust)?;
+            Ok(ring::is_moving(&found) || must_change(view, trust, &found)?)
         })
     }
 

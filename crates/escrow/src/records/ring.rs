@@ -14,7 +14,7 @@ use crate::escrow::Inner;
 use crate::keys::KeyPair;
 use crate::opener::{self, Events};
 use crate::roster::Trust;
-use crate::store::{self, EntryRow, RecordRow, View};
+use crate::store::{EntryRow, RecordRow, View};
 use crate::{
     Disclosure, Entry, EntryId, EntryState, EscrowError, EventKind, Facts, Filter, Opener, Purpose, Role, check, seal,
     wrap,
@@ -109,11 +109,10 @@ impl Ring {
         let mut known: Vec<Known> = before.map_or_else(Vec::new, |ring| ring.keys.clone());
         for _ in 0..TRIES {
             inner.known(&opener.officer)?;
-            let trust = inner.trust();
-            let (found, mark) = store::read(&*inner.store, |view| {
-                let found = generations(view, &trust)?;
+            let (found, mark) = inner.look(|view, trust| {
+                let found = generations(view, trust)?;
                 if before.is_none() && !trust.former(Role::Officer).is_empty() {
-                    refuse_gaps(view, &trust)?;
+                    refuse_gaps(view, trust)?;
                 }
                 Ok((found, mark(view)?))
             })?;
@@ -134,7 +133,7 @@ impl Ring {
             // Noted on the entries themselves, so that they are looked at once more.
             let records = opener.open_all(&new, &Disclosure::new(Purpose::Desk))?;
             known.extend(new.iter().zip(records).map(|(entry, record)| {
-                let keys = RecordKeys::of(trust.escrow(), &record.seed);
+                let keys = RecordKeys::of(inner.trust().escrow(), &record.seed);
                 Known { id: entry.id, believed: true, keys }
             }));
         }
