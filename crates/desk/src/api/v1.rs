@@ -98,6 +98,12 @@ places! {
     post "/audit/checkpoint" audit checkpoint;
 
     get "/people" people list;
+    post "/people" people add;
+    get "/people/{name}" people one;
+    put "/people/{name}/roles" people roles;
+    post "/people/{name}/disable" people disable;
+    post "/people/{name}/enable" people enable;
+    post "/people/{name}/reset" people reset;
 }
 
 /// The description of the API, as JSON: version 3.1 of the OpenAPI specification.

@@ -13,7 +13,8 @@ use super::sign_in::text_field;
 use super::{notice, time};
 use crate::blocking::blocking;
 use crate::people::enrolment::EnrolmentCode;
-use crate::people::{Account, Person, Role, manage};
+use crate::people::manage::{self, Manager};
+use crate::people::{Account, Person, Role};
 use crate::problem::Problem;
 use crate::table::Kept;
 use crate::{App, DeskError};
@@ -111,7 +112,7 @@ fn role_boxes(ticked: &[Role]) -> Markup {
 async fn add(State(app): State<App>, person: Person, Form(new): Form<New>) -> Result<Response, DeskError> {
     person.require(Role::Admin)?;
     let (by, name, roles) = (person.clone(), new.name.clone(), new.roles.chosen());
-    let added = blocking(&app, move |desk| manage::add(desk, &by, &name, &roles)).await;
+    let added = blocking(&app, move |desk| manage::add(desk, &(&by).into(), &name, &roles)).await;
     match added {
         Ok(code) => Ok(invited(&person, &new.name, &code)),
         Err(error @ (DeskError::NameRefused | DeskError::NameTaken | DeskError::RolesMissing)) => {
@@ -191,12 +192,12 @@ async fn change(
     app: App,
     person: Person,
     id: String,
-    job: impl FnOnce(&crate::Desk, &Person, &[u8]) -> Result<(), DeskError> + Send + 'static,
+    job: impl FnOnce(&crate::Desk, &Manager, &[u8]) -> Result<(), DeskError> + Send + 'static,
 ) -> Result<Redirect, DeskError> {
     person.require(Role::Admin)?;
     let place = blocking(&app, move |desk| {
         let kept = desk.account(&id)?;
-        job(desk, &person, &kept.id)?;
+        job(desk, &(&person).into(), &kept.id)?;
         Ok(format!("{PEOPLE}/{}", HEXLOWER.encode(&kept.id)))
     })
     .await?;
@@ -208,7 +209,7 @@ async fn reset(State(app): State<App>, person: Person, Path(id): Path<String>) -
     let by = person.clone();
     let (name, code) = blocking(&app, move |desk| {
         let kept = desk.account(&id)?;
-        manage::reset(desk, &by, &kept.id)
+        manage::reset(desk, &(&by).into(), &kept.id)
     })
     .await?;
     Ok(invited(&person, &name, &code))

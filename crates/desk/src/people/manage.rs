@@ -5,11 +5,42 @@ use oathburn_escrow::Deed;
 use super::enrolment::EnrolmentCode;
 use super::{Account, Enrolment, Person, Role, factor, name_of, password};
 use crate::desk::{DeedFacts as _, deed};
+use crate::scripts::ApiError;
 use crate::table::{Kept, Next, Write, again};
 use crate::{Desk, DeskError, throttle};
 
+/// Who changes accounts.
+#[derive(Clone, Debug)]
+pub(crate) struct Manager {
+    name: String,
+    /// Scripts make, change and reset no admin: a token that leaks must not make one.
+    is_script: bool,
+}
+
+impl Manager {
+    /// A script, by the name under which its deeds are noted.
+    pub(crate) fn script(name: &str) -> Self {
+        Self { name: name.into(), is_script: true }
+    }
+
+    fn deed(&self, what: &str) -> Deed {
+        deed(&self.name, what)
+    }
+
+    fn may_have(&self, roles: &[Role]) -> Result<(), DeskError> {
+        if self.is_script && roles.contains(&Role::Admin) { Err(ApiError::AdminKept.into()) } else { Ok(()) }
+    }
+}
+
+impl From<&Person> for Manager {
+    fn from(person: &Person) -> Self {
+        Self { name: person.name.clone(), is_script: false }
+    }
+}
+
 /// Makes an account, and the code with which its owner enrols.
-pub(crate) fn add(desk: &Desk, by: &Person, name: &str, roles: &[Role]) -> Result<EnrolmentCode, DeskError> {
+pub(crate) fn add(desk: &Desk, by: &Manager, name: &str, roles: &[Role]) -> Result<EnrolmentCode, DeskError> {
+    by.may_have(roles)?;
     let name = name_of(name)?;
     let event = with_roles(by.deed("person-added").with("person", name.as_str()), roles);
     invite(desk, &event, &name, roles)
@@ -73,7 +104,7 @@ fn reset_to(account: &mut Account, enrolment: Enrolment) {
 }
 
 /// Takes password and second factor away, and gives a code to enrol anew with: for who has lost one of them.
-pub(crate) fn reset(desk: &Desk, by: &Person, id: &[u8]) -> Result<(String, EnrolmentCode), DeskError> {
+pub(crate) fn reset(desk: &Desk, by: &Manager, id: &[u8]) -> Result<(String, EnrolmentCode), DeskError> {
     let (code, enrolment) = Enrolment::make(desk)?;
     let account = change(desk, by, id, "person-reset", |account| {
         reset_to(account, enrolment.clone());
@@ -84,7 +115,7 @@ pub(crate) fn reset(desk: &Desk, by: &Person, id: &[u8]) -> Result<(String, Enro
 }
 
 /// Keeps somebody out, or lets them in again.
-pub(crate) fn set_disabled(desk: &Desk, by: &Person, id: &[u8], disabled: bool) -> Result<(), DeskError> {
+pub(crate) fn set_disabled(desk: &Desk, by: &Manager, id: &[u8], disabled: bool) -> Result<(), DeskError> {
     let what = if disabled { "person-disabled" } else { "person-enabled" };
     change(desk, by, id, what, |account| {
         account.is_disabled = disabled;
@@ -98,7 +129,7 @@ pub(crate) fn set_disabled(desk: &Desk, by: &Person, id: &[u8], disabled: bool) 
 }
 
 /// Gives somebody other roles; it holds at once.
-pub(crate) fn set_roles(desk: &Desk, by: &Person, id: &[u8], roles: &[Role]) -> Result<(), DeskError> {
+pub(crate) fn set_roles(desk: &Desk, by: &Manager, id: &[u8], roles: &[Role]) -> Result<(), DeskError> {
     change(desk, by, id, "person-roles", |account| {
         let mut roles = roles.to_vec();
         roles.sort_unstable();
@@ -115,7 +146,7 @@ pub(crate) fn set_roles(desk: &Desk, by: &Person, id: &[u8], roles: &[Role]) -> 
 /// Changes an account. Somebody who can let others in must stay.
 fn change(
     desk: &Desk,
-    by: &Person,
+    by: &Manager,
     id: &[u8],
     what: &str,
     change: impl Fn(&mut Account) -> Result<(), DeskError>,
@@ -124,7 +155,9 @@ fn change(
     again(|| {
         let kept = desk.get::<Account>(id)?.ok_or(DeskError::PageUnknown)?;
         let mut account = kept.value.clone();
+        by.may_have(&account.roles)?;
         change(&mut account)?;
+        by.may_have(&account.roles)?;
         let mut writes = vec![Write::over(&kept, &account)?];
         if is_admin(&kept.value) && !is_admin(&account) {
             let others = desk.all::<Account>()?;

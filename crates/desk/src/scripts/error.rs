@@ -7,7 +7,7 @@ use super::{DAYS, Scope};
 use crate::work::RowFault;
 
 oathburn_oath::variants! {
-    ApiError: TokenMissing TokenWrong TokenExpired TokenRevoked TokenInUrl ScopeNeeded NameRefused NameTaken NameUnknown ScopesMissing ScopeUnknown Life RequestRefused MediaType TicketMissing OrderRefused KeyReused UnderWay
+    ApiError: TokenMissing TokenWrong TokenExpired TokenRevoked TokenInUrl ScopeNeeded NameRefused NameTaken NameUnknown ScopesMissing ScopeUnknown Life RequestRefused MediaType AdminKept TicketMissing OrderRefused KeyReused UnderWay
 }
 
 /// What a script is refused at the desk's API, and what makes no script.
@@ -67,6 +67,9 @@ pub enum ApiError {
         /// What is read there.
         expected: &'static str,
     },
+    /// What makes admins makes everything.
+    #[error("a script neither makes, changes nor resets an admin")]
+    AdminKept,
     /// Nobody could look up why.
     #[error("there is no ticket number")]
     TicketMissing,
@@ -93,7 +96,7 @@ impl ApiError {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::TokenMissing | Self::TokenWrong | Self::TokenExpired | Self::TokenRevoked => StatusCode::UNAUTHORIZED,
-            Self::ScopeNeeded { .. } => StatusCode::FORBIDDEN,
+            Self::ScopeNeeded { .. } | Self::AdminKept => StatusCode::FORBIDDEN,
             Self::NameTaken | Self::UnderWay => StatusCode::CONFLICT,
             Self::OrderRefused { .. } | Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NameUnknown => StatusCode::NOT_FOUND,
@@ -126,6 +129,7 @@ impl ApiError {
             Self::Life,
             Self::RequestRefused { problem: "the field `reason` is missing, at line 1, column 17".into() },
             Self::MediaType { expected: "application/json" },
+            Self::AdminKept,
             Self::TicketMissing,
             Self::OrderRefused {
                 problems: vec![RowFault {
@@ -159,6 +163,7 @@ impl Remedy for ApiError {
             Self::Life => "script-life",
             Self::RequestRefused { .. } => "api-request",
             Self::MediaType { .. } => "api-media-type",
+            Self::AdminKept => "admin-kept",
             Self::TicketMissing => "ticket-missing",
             Self::OrderRefused { .. } => "order-not-given",
             Self::KeyReused => "idempotency-key-reused",
@@ -188,6 +193,7 @@ impl Remedy for ApiError {
             Self::Life => "choose another number of days",
             Self::RequestRefused { .. } => "compare it with /api/v1/openapi.json",
             Self::MediaType { .. } => "send it with that Content-Type",
+            Self::AdminKept => "do it on the page *People*, as an admin",
             Self::TicketMissing => "say under which ticket number the user asked",
             Self::OrderRefused { .. } => "mend the rows that are named, and send the whole list again",
             Self::KeyReused => "take a new key for each request, and the same one only to repeat it",

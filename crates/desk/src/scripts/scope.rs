@@ -64,6 +64,7 @@ scopes! {
     CodesCompare = "codes:compare", "Compare codes that somebody reads out: drift, explanations, whose token it is";
     AuditRead = "audit:read", "Read and verify the audit trail, and take checkpoints";
     PeopleRead = "people:read", "List who has an account at the desk";
+    PeopleWrite = "people:write", "Invite, reset, disable and change people who are no admins: whoever has it can become each of them";
 }
 
 impl fmt::Display for Scope {

@@ -9,7 +9,7 @@ use oathburn_escrow::{EventKind, StationKey};
 use serde_json::{Value, json};
 
 use crate::client::Office;
-use crate::support::{Manned, Server};
+use crate::support::{self, Manned, Server};
 
 const ONE: &str = "00-1A-2B-3C-4D-01";
 const OTHER: &str = "00-1A-2B-3C-4D-02";
@@ -232,4 +232,54 @@ fn people_are_listed_without_what_they_sign_in_with() {
     let people: Value = serde_json::from_str(&people.body).unwrap();
     let carol = json!({ "name": "carol", "roles": ["helpdesk", "auditor"], "state": "active" });
     assert_eq!(people, json!({ "people": [{ "name": "ada", "roles": ["admin"], "state": "active" }, carol] }));
+}
+
+#[test]
+fn people_are_invited_changed_and_reset_and_admins_are_left_alone() {
+    let office = Office::open();
+    let script = office.script("hr", &[Scope::PeopleRead, Scope::PeopleWrite]);
+    office.desk.bootstrap("root", "ada", false).unwrap();
+    let (people, one) = ("/api/v1/people", "/api/v1/people/{name}");
+    let made = script.post(people, &[], &json!({ "name": "Bob@Example.org", "roles": ["helpdesk"] })).expect(201);
+    let (name, code) = (made["name"].as_str().unwrap().to_owned(), made["enrolment_code"].as_str().unwrap().to_owned());
+    assert_eq!(script.get(one, &[&name]).expect(200)["state"], "invited");
+    // The code is one that lets in.
+    let (mut browser, _) = support::enrol(&office.server, &office.clock, &name, &code);
+    assert!(browser.get("/helpdesk").body.contains("Find"));
+    assert_eq!(script.get(one, &[&name]).expect(200)["state"], "active");
+    for (wrong, status, expected) in [
+        (json!({ "name": name, "roles": ["auditor"] }), 409, "name-taken"),
+        (json!({ "name": "", "roles": ["auditor"] }), 400, "person-name"),
+        (json!({ "name": "eve", "roles": [] }), 400, "roles-missing"),
+        (json!({ "name": "eve", "roles": ["root"] }), 400, "api-request"),
+        (json!({ "name": "eve", "roles": ["helpdesk", "admin"] }), 403, "admin-kept"),
+        (json!({ "name": "eve" }), 400, "api-request"),
+    ] {
+        assert_eq!(script.post(people, &[], &wrong).refused(status), expected, "{wrong}");
+    }
+    let roles = "/api/v1/people/{name}/roles";
+    let changed = script.send("PUT", roles, &[&name], &json!({ "roles": ["auditor", "auditor"] })).expect(200);
+    assert_eq!(changed["roles"], json!(["auditor"]));
+    // Who is signed in feels it at once.
+    assert_eq!(browser.get("/helpdesk").status, 403);
+    assert_eq!(script.send("PUT", roles, &[&name], &json!({ "roles": ["admin"] })).refused(403), "admin-kept");
+    let deed = |what: &str, name: &str| script.post(&format!("{one}/{what}"), &[name], &json!({}));
+    assert_eq!(deed("disable", &name).expect(200)["state"], "disabled");
+    assert_eq!(browser.get("/audit").status, 303);
+    assert_eq!(deed("enable", &name).expect(200)["state"], "active");
+    let again = deed("reset", &name).expect(200);
+    assert_ne!(again["enrolment_code"], code.as_str());
+    assert_eq!(script.get(one, &[&name]).expect(200)["state"], "invited");
+    for what in ["disable", "enable", "reset"] {
+        assert_eq!(deed(what, "ada").refused(403), "admin-kept", "{what}");
+        assert_eq!(deed(what, "nobody").refused(404), "page-unknown", "{what}");
+    }
+    assert_eq!(script.send("PUT", roles, &["ada"], &json!({ "roles": ["helpdesk"] })).refused(403), "admin-kept");
+    let deeds = office.deeds();
+    for what in ["person-added", "person-roles", "person-disabled", "person-enabled", "person-reset"] {
+        assert!(deeds.contains(&("script:hr".into(), what.into())), "{deeds:?}");
+    }
+    // Codes are in no event.
+    let noted = format!("{:?}", office.events(EventKind::DeskDeed));
+    assert!(!noted.contains(&code) && !noted.contains(again["enrolment_code"].as_str().unwrap()));
 }

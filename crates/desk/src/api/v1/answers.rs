@@ -18,6 +18,7 @@ pub(super) use self::tokens::{
     Candidate, Drift, Explanation, Explanations, GivenCodes, Search, Token, TokenWithClock, Tokens,
 };
 use crate::people::Account;
+use crate::people::enrolment::EnrolmentCode;
 
 /// RFC 3339, UTC, to the second.
 pub(super) fn rfc3339(time: UnixTime) -> String {
@@ -110,6 +111,23 @@ impl From<&crate::stations::Done> for Done {
 #[derive(Serialize, ToSchema)]
 pub(super) struct People {
     pub(super) people: Vec<SomebodyAtDesk>,
+}
+
+/// The code with which somebody enrols at `/enrol`.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Invitation {
+    name: String,
+    /// It is good once, and shown only here.
+    enrolment_code: String,
+    /// Until when it is good.
+    #[schema(format = DateTime)]
+    valid_until: String,
+}
+
+impl Invitation {
+    pub(super) fn new(name: String, code: &EnrolmentCode) -> Self {
+        Self { name, enrolment_code: code.shown.to_string(), valid_until: seconds(code.expires_at.seconds()) }
+    }
 }
 
 /// Somebody with an account.

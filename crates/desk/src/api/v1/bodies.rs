@@ -46,6 +46,27 @@ pub struct SignIn {
     pub account: String,
 }
 
+/// Somebody who is to have an account.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPerson {
+    /// What they sign in with.
+    #[schema(example = "bob@example.org")]
+    pub name: String,
+    /// `helpdesk`, `auditor`.
+    #[schema(min_items = 1)]
+    pub roles: Vec<String>,
+}
+
+/// What somebody may do from now on.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Roles {
+    /// `helpdesk`, `auditor`.
+    #[schema(min_items = 1)]
+    pub roles: Vec<String>,
+}
+
 /// Which verification codes are wanted.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
