@@ -255,6 +255,31 @@ fn a_full_disk_leaves_no_half_backup_and_no_half_store() {
     assert_eq!(outcomes(&run.expect(0)), ["backup-io", "backup-io", "done"]);
 }
 
+/// Whoever was taken off stays off, and what is left to do is done when there is room again.
+#[test]
+fn a_full_disk_delays_what_follows_an_officer_who_leaves() {
+    let desk = desk();
+    let script = r#"
+        mkdir "$1/disk" && mount -t tmpfs -o size=2m none "$1/disk" || exit 99
+        store="--store sqlite:$1/disk/escrow.db --json --quiet"
+        "$0" escrow init $store || exit 98
+        line=$("$0" escrow officers key --identity "$1/eve.key" --label eve --plain-identity --quiet) || exit 97
+        "$0" escrow officers add "$line" --yes $store >/dev/null || exit 96
+        for serial in 1 2 3 4 5; do
+            "$0" seed generate --quiet | "$0" escrow add --serial "$serial" --seed-file - $store >/dev/null || exit 95
+        done
+        dd if=/dev/zero of="$1/disk/fill" bs=4k 2>/dev/null
+        "$0" escrow officers remove eve --yes $store
+        "$0" escrow compact $store
+        rm "$1/disk/fill"
+        "$0" escrow check $store
+        "$0" escrow officers remove eve --yes $store
+        "$0" escrow check $store
+    "#;
+    let Some(run) = in_namespaces(&desk, "-Urm", script) else { return };
+    assert_eq!(outcomes(&run.expect(0)), ["done", "store-full", "store-full", "done", "done", "done"]);
+}
+
 #[test]
 fn a_read_only_disk_is_named() {
     let desk = desk();
