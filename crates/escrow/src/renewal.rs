@@ -68,7 +68,8 @@ pub struct Renewed {
     /// Entries that could not be sealed anew: their seals do not open, or are not what was signed. They were left as
     /// they are; `check` says more.
     pub left: Vec<EntryId>,
-    /// Sessions whose keys this officer cannot open; one who can has to renew, too.
+    /// Sessions whose keys this officer cannot open, and one more where that is so of a key of the desk's records; one who
+    /// can has to renew, too.
     pub locked: u64,
 }
 
@@ -233,10 +234,12 @@ impl Custodian {
         self.drop_sessions(trust, &sessions.into_iter().collect::<Vec<_>>(), done)?;
         self.drop_tag_keys(trust)?;
         let before = done.records;
-        self.renew_records(trust, || self.newest_tag_key(trust), &mut |moved| {
+        let opened = self.renew_records(trust, || self.newest_tag_key(trust), &mut |moved| {
             done.records = before + moved;
             observer(Renewing::Records(done.records));
-        })
+        })?;
+        done.locked += u64::from(!opened);
+        Ok(())
     }
 
     fn newest_tag_key(&self, trust: &Trust) -> Result<(i64, Key), EscrowError> {

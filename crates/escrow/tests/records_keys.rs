@@ -271,3 +271,24 @@ fn a_key_that_a_former_officer_knows_is_replaced_later() {
     assert_eq!(bobs.commit(&[put("person", b"eve", None, b"")]).unwrap_err().code(), "officer-unknown");
     drop(fs::remove_file(path));
 }
+
+/// Somebody who was let in, and to whom nothing was opened yet, removes another one.
+#[test]
+fn an_officer_who_cannot_open_the_records_leaves_them_to_one_who_can() {
+    let desks = Desks::new();
+    let path = desks.home.path("dora.key");
+    Officer::generate().unwrap().create_file(&path, None).unwrap();
+    let dora = || Officer::load(&path, None).unwrap();
+    let member = Member::new("dora", dora().public()).unwrap();
+    desks.custodian().add(&PublicLine { role: Role::Officer, member }).unwrap();
+    let doras = desks.escrow.custodian(dora()).unwrap();
+    doras.remove(Role::Officer, "eve").unwrap();
+    let renewed = doras.renew(Depth::Roster, &mut |_| {}).unwrap();
+    assert_eq!((renewed.records, renewed.locked > 0), (0, true));
+    assert!(desks.escrow.records_unrenewed().unwrap());
+    assert_eq!(body(&desks.records, b"alice"), Ok(Some(b"1".to_vec())));
+    assert_eq!(desks.custodian().renew(Depth::Roster, &mut |_| {}).unwrap().records, 2);
+    assert!(!desks.escrow.records_unrenewed().unwrap());
+    let records = desks.escrow.records(&desks.escrow.opener(dora()).unwrap()).unwrap();
+    assert_eq!(body(&records, b"alice"), Ok(Some(b"1".to_vec())));
+}

@@ -17,13 +17,14 @@ impl Custodian {
     /// under former ones. `tag_key` is the newest duplicate key.
     ///
     /// Each step is one transaction. Whatever was not reached is left under a former key, and found by the next run;
-    /// desks read it meanwhile. An event says that nothing is left; from then on nobody believes the former keys.
+    /// desks read it meanwhile. An event says that nothing is left; from then on nobody believes the former keys. `false`
+    /// where this officer cannot open the keys.
     pub(crate) fn renew_records(
         &self,
         trust: &Trust,
         tag_key: impl FnOnce() -> Result<(i64, Key), EscrowError>,
         tell: &mut dyn FnMut(u64),
-    ) -> Result<(), EscrowError> {
+    ) -> Result<bool, EscrowError> {
         let inner = &*self.escrow;
         let (must, moving) = store::read(&*inner.store, |view| {
             let found = generations(view, trust)?;
@@ -43,17 +44,16 @@ impl Custodian {
                 Ok(draft)
             })?;
         }
-        if must || moving { self.move_records(trust, tell) } else { Ok(()) }
+        if must || moving { self.move_records(trust, tell) } else { Ok(true) }
     }
 
-    fn move_records(&self, trust: &Trust, tell: &mut dyn FnMut(u64)) -> Result<(), EscrowError> {
+    fn move_records(&self, trust: &Trust, tell: &mut dyn FnMut(u64)) -> Result<bool, EscrowError> {
         let inner = &*self.escrow;
         let ring = store::read(&*inner.store, |view| {
             ring::refuse_gaps(view, trust)?;
             Ring::opened_by(view, trust, self.officer.keys())
         })?;
-        // Another officer can; `records_unrenewed` says that it is to be done.
-        let Some(ring) = ring else { return Ok(()) };
+        let Some(ring) = ring else { return Ok(false) };
         let mut after = (String::new(), Vec::new());
         let mut moved = 0;
         loop {
@@ -91,6 +91,7 @@ impl Custodian {
                 draft.events.push(event.touching(ring.leaving()));
             }
             Ok(draft)
-        })
+        })?;
+        Ok(true)
     }
 }
