@@ -155,6 +155,7 @@ impl From<ClientError> for Failure {
             ClientError::Escrow(error) => return error.into(),
             ClientError::UrlRefused { .. }
             | ClientError::PlainRefused { .. }
+            | ClientError::ProxyRefused { .. }
             | ClientError::FingerprintMalformed
             | ClientError::MacIdUnclear { .. }
             | ClientError::MacIdNone => Exit::Usage,

@@ -8,6 +8,7 @@ mod home;
 pub mod mac_id;
 mod pin;
 mod provision;
+mod proxy;
 mod station;
 mod work;
 
@@ -16,5 +17,6 @@ pub use error::ClientError;
 pub use home::{Provisioned, StationHome};
 pub use pin::Pin;
 pub use provision::{LetIn, Progress, provision};
+pub use proxy::ProxyUrl;
 pub use station::{Followed, OwnStation};
 pub use work::WorkDesk;

@@ -4,10 +4,10 @@
 mod support;
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use oathburn_desk::client::*;
@@ -389,4 +389,65 @@ fn a_machine_has_one_desk_at_a_time() {
     let before = machine.station().key().public();
     assert_eq!(machine.provision(&office, 1, &office.code(1)).unwrap().generation, 2);
     assert_ne!(machine.station().key().public(), before);
+}
+
+/// A proxy that opens tunnels to one place, whatever it is called; what it was asked for.
+fn proxy_to(desk: SocketAddr) -> (ProxyUrl, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let all = Arc::clone(&asked);
+    // It ends with the test.
+    thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                client.read_exact(&mut byte).unwrap();
+                head.extend(byte);
+            }
+            let line = String::from_utf8(head).unwrap().lines().next().unwrap().to_owned();
+            let is_allowed = line.starts_with("CONNECT desk.invalid:");
+            all.lock().unwrap().push(line);
+            if !is_allowed {
+                let _ = client.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n");
+                continue;
+            }
+            client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+            let mut server = TcpStream::connect(desk).unwrap();
+            let (mut there, mut back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || drop(std::io::copy(&mut there, &mut server)));
+            thread::spawn(move || drop(std::io::copy(&mut back, &mut client)));
+        }
+    });
+    (url, asked)
+}
+
+#[test]
+fn a_station_behind_a_proxy_reaches_its_desk_by_a_name_that_only_the_proxy_knows() {
+    let office = Office::open();
+    let machine = Machine::new();
+    let (proxy, asked) = proxy_to(office.server.address);
+    let url: DeskUrl = format!("https://desk.invalid:{}", office.server.address.port()).parse().unwrap();
+    let connection = Connection::through(url, office.trust(), Some(proxy.clone())).unwrap();
+    let how = LetIn::Code(Zeroizing::new(office.code(1)));
+    provision(&machine.home(), &connection, mac(1), how, &mut |_| {}).unwrap();
+    // It is remembered.
+    let station = OwnStation::open(machine.home()).unwrap();
+    assert_eq!(station.provisioned().proxy, Some(proxy.clone()));
+    assert_eq!(station.status(None, 0).unwrap().state, StationState::WaitingForSignIn);
+    let line = format!("CONNECT desk.invalid:{} HTTP/1.1", office.server.address.port());
+    let asked = asked.lock().unwrap().clone();
+    assert!(asked.len() >= 2 && asked.iter().all(|one| *one == line), "{asked:?}");
+    // The office gets another one.
+    let (other, asked_there) = proxy_to(office.server.address);
+    machine.home().go_through(other).unwrap();
+    OwnStation::open(machine.home()).unwrap().status(None, 0).unwrap();
+    assert!(!asked_there.lock().unwrap().is_empty());
+    // What it does not let through is said as what it is.
+    let url: DeskUrl = "https://elsewhere.invalid".parse().unwrap();
+    let connection = Connection::through(url, office.trust(), Some(proxy)).unwrap();
+    let how = LetIn::Code(Zeroizing::new("123456".into()));
+    let error = provision(&Machine::new().home(), &connection, mac(1), how, &mut |_| {}).unwrap_err();
+    assert!(error.code() == "desk-unreachable" && error.to_string().contains("403"), "{error}");
 }

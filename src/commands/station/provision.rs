@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::Args;
 use oathburn_desk::client::{
-    ClientError, Connection, DeskUrl, Followed, LetIn, OwnStation, Pin, Progress, Trust, mac_id, provision,
+    ClientError, Connection, DeskUrl, Followed, LetIn, OwnStation, Pin, Progress, ProxyUrl, Trust, mac_id, provision,
 };
 use oathburn_desk::protocol::StationStatus;
 use oathburn_desk::stations::{MacId, StationState};
@@ -43,6 +43,9 @@ pub(crate) struct Provision {
     /// The fingerprint of the desk's certificate (SHA-256): 32 to 64 hex digits
     #[arg(long, value_name = "HEX")]
     fingerprint: Option<String>,
+    /// Ask the desk through this HTTP proxy, now and later: http://HOST:PORT, without a password
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
     /// The MAC ID under which this machine is registered [default: its own]
     #[arg(long, value_name = "MAC")]
     mac: Option<String>,
@@ -58,6 +61,7 @@ impl Provision {
             Some(text) => Trust::Pinned(text.parse::<Pin>()?),
             None => Trust::System,
         };
+        let proxy = self.proxy.as_deref().map(str::parse::<ProxyUrl>).transpose()?;
         let home = home(context);
         let known = home.provisioned()?;
         let own_mac = known.as_ref().map(|known| known.mac);
@@ -67,6 +71,10 @@ impl Provision {
             (None, None) => mac_id::own(Path::new("/"))?,
         };
         if let Some(known) = known.filter(|known| known.url == url && known.mac == mac) {
+            if let Some(proxy) = proxy.clone() {
+                // The office may have another one now.
+                home.go_through(proxy)?;
+            }
             let gave_code = self.code.is_some() || self.login_code;
             match OwnStation::open(home.clone()).and_then(|station| station.status(None, 0)) {
                 Ok(status) if !gave_code => return self.end(context, status, known.url.as_str()),
@@ -75,7 +83,7 @@ impl Provision {
             }
         }
         let how = self.how(context)?;
-        let connection = Connection::new(url.clone(), trust)?;
+        let connection = Connection::through(url.clone(), trust, proxy)?;
         let status = provision(&home, &connection, mac, how, &mut |progress| match progress {
             Progress::Asking => context.talk.say(format_args!("asking {} as {mac}", url.as_str())),
             Progress::Show(shown) if context.globals.json => {

@@ -17,10 +17,11 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, TcpConnector, Transport, TransportAdapter,
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, TcpConnector,
+    Transport, TransportAdapter,
 };
 
-use super::{ClientError, Pin};
+use super::{ClientError, Pin, ProxyUrl};
 use crate::protocol::{MAX_ANSWER, Refusal};
 
 /// In what time a connection must stand, TLS included.
@@ -96,6 +97,7 @@ pub enum Trust {
 pub struct Connection {
     url: DeskUrl,
     trust: Trust,
+    proxy: Option<ProxyUrl>,
     agent: ureq::Agent,
     seen: Seen,
 }
@@ -106,24 +108,35 @@ type Seen = Arc<Mutex<Option<[u8; 32]>>>;
 impl Connection {
     /// A desk. Nothing is sent yet.
     pub fn new(url: DeskUrl, trust: Trust) -> Result<Self, ClientError> {
+        Self::through(url, trust, None)
+    }
+
+    /// A desk that is reached through a proxy. Nothing is sent yet.
+    pub fn through(url: DeskUrl, trust: Trust, proxy: Option<ProxyUrl>) -> Result<Self, ClientError> {
         let seen = Seen::default();
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             // Another place is another desk.
             .max_redirects(0)
-            .proxy(None)
+            // What the environment says of proxies is not asked: it would change with who works at the station.
+            .proxy(proxy.as_ref().map(ProxyUrl::proxy).transpose()?)
             .timeout_connect(Some(CONNECT_TIME))
             .user_agent(concat!("oathburn/", env!("CARGO_PKG_VERSION")))
             .build();
         let tls = Tls(Arc::new(tls_config(&trust, &seen)?));
-        let agent =
-            ureq::Agent::with_parts(config, ().chain(TcpConnector::default()).chain(tls), DefaultResolver::default());
-        Ok(Self { url, trust, agent, seen })
+        let way = ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(tls);
+        let agent = ureq::Agent::with_parts(config, way, DefaultResolver::default());
+        Ok(Self { url, trust, proxy, agent, seen })
     }
 
     /// Which desk.
     pub fn url(&self) -> &DeskUrl {
         &self.url
+    }
+
+    /// The proxy that it is reached through.
+    pub fn proxy(&self) -> Option<&ProxyUrl> {
+        self.proxy.as_ref()
     }
 
     /// How it is recognised.

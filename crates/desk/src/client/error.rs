@@ -11,7 +11,7 @@ use crate::protocol::Refusal;
 use crate::stations::{MacId, StationsFault};
 
 oathburn_oath::variants! {
-    ClientError: UrlRefused PlainRefused FingerprintMalformed CertificateUnknown CertificateOther Unreachable Refused DeskFailed AnswerUnreadable MacIdUnclear MacIdNone MacId NotProvisioned OtherDesk HomeBusy HomeIo HomeUnreadable Escrow
+    ClientError: UrlRefused PlainRefused ProxyRefused FingerprintMalformed CertificateUnknown CertificateOther Unreachable Refused DeskFailed AnswerUnreadable MacIdUnclear MacIdNone MacId NotProvisioned OtherDesk HomeBusy HomeIo HomeUnreadable Escrow
 }
 
 /// Everything that can go wrong on the way to the desk.
@@ -28,6 +28,12 @@ pub enum ClientError {
     #[error("{url} is not encrypted, and not on this machine")]
     PlainRefused {
         /// As it was given.
+        url: String,
+    },
+    /// Not an address of a proxy, or one with a password in it.
+    #[error("{url:?} is not the address of a proxy")]
+    ProxyRefused {
+        /// As it was given, without what stands before the host.
         url: String,
     },
     /// Not hex, too short, too long.
@@ -123,6 +129,7 @@ impl Remedy for ClientError {
         match self {
             Self::UrlRefused { .. } => "desk-url",
             Self::PlainRefused { .. } => "desk-url-plain",
+            Self::ProxyRefused { .. } => "proxy-url",
             Self::FingerprintMalformed => "fingerprint-malformed",
             Self::CertificateUnknown { .. } => "desk-certificate-unknown",
             Self::CertificateOther { .. } => "desk-certificate-other",
@@ -149,6 +156,9 @@ impl Remedy for ClientError {
             Self::Escrow(error) => return error.remedy(),
             Self::UrlRefused { .. } => "write it as on the slip: https://desk.example.com:8443",
             Self::PlainRefused { .. } => "begin it with https://",
+            Self::ProxyRefused { .. } => {
+                "write it with its port, and without a name and a password: http://proxy.example.com:3128"
+            }
             Self::FingerprintMalformed => {
                 "type it as on the slip, or as `oathburn desk certificate` shows it at the desk: 32 to 64 hex digits"
             }
@@ -186,6 +196,7 @@ impl ClientError {
         all.extend([
             Self::UrlRefused { url: "desk".into() },
             Self::PlainRefused { url: url() },
+            Self::ProxyRefused { url: "proxy".into() },
             Self::FingerprintMalformed,
             Self::CertificateUnknown { fingerprint: pin("a") },
             Self::CertificateOther { expected: pin("a"), found: pin("b") },

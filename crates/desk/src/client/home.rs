@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use oathburn_escrow::{EscrowError, StationKey};
 use serde::{Deserialize, Serialize};
 
-use super::{ClientError, DeskUrl, Trust};
+use super::{ClientError, DeskUrl, ProxyUrl, Trust};
 use crate::stations::MacId;
 
 /// The largest file that is read.
@@ -28,6 +28,9 @@ pub struct Provisioned {
     pub url: DeskUrl,
     /// How it is recognised.
     pub trust: Trust,
+    /// The proxy that it is reached through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxyUrl>,
     /// The id that requests are signed for.
     pub desk: String,
     /// The machine.
@@ -99,6 +102,13 @@ impl StationHome {
         let json = serde_json::to_vec_pretty(provisioned).expect("texts and numbers are JSON");
         let failed = |source| ClientError::HomeIo { action: "write", path: self.path("desk.json"), source };
         self.replace("desk.json", &json).map_err(failed)
+    }
+
+    /// Has the desk asked through another proxy from now on; the keys stay.
+    pub fn go_through(&self, proxy: ProxyUrl) -> Result<(), ClientError> {
+        let _held = self.hold()?;
+        let provisioned = self.provisioned()?.ok_or(ClientError::NotProvisioned)?;
+        self.write(&Provisioned { proxy: Some(proxy), ..provisioned })
     }
 
     /// Forgets the desk and the keys, whatever state they are in. The desk is not told; see
@@ -199,6 +209,7 @@ mod tests {
         Provisioned {
             url: "https://desk.example.com".parse().unwrap(),
             trust: Trust::Pinned("ab".repeat(16).parse().unwrap()),
+            proxy: Some("http://proxy.example.com:3128".parse().unwrap()),
             desk: "desk-1".into(),
             mac: "00-1A-2B-3C-4D-5E".parse().unwrap(),
             generation: 1,

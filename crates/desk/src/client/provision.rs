@@ -57,6 +57,7 @@ pub fn provision(
     home.keep(&Provisioned {
         url: connection.url().clone(),
         trust: connection.trust().clone(),
+        proxy: connection.proxy().cloned(),
         desk,
         mac,
         generation: status.generation,

@@ -40,7 +40,8 @@ impl OwnStation {
     pub fn open(home: StationHome) -> Result<Self, ClientError> {
         let provisioned = home.provisioned()?.ok_or(ClientError::NotProvisioned)?;
         let key = home.key()?;
-        let connection = Connection::new(provisioned.url.clone(), provisioned.trust.clone())?;
+        let connection =
+            Connection::through(provisioned.url.clone(), provisioned.trust.clone(), provisioned.proxy.clone())?;
         Ok(Self { home, provisioned, key, connection })
     }
 

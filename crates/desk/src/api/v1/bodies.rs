@@ -263,6 +263,8 @@ pub fn read_any(data: &[u8]) {
     returns::<NewStations>(data);
     returns::<Selection>(data);
     returns::<SignIn>(data);
+    returns::<NewPerson>(data);
+    returns::<Roles>(data);
     returns::<MakeCodes>(data);
     returns::<Place>(data);
     returns::<LoginCode>(data);
