@@ -444,6 +444,10 @@ fn a_station_behind_a_proxy_reaches_its_desk_by_a_name_that_only_the_proxy_knows
     machine.home().go_through(other).unwrap();
     OwnStation::open(machine.home()).unwrap().status(None, 0).unwrap();
     assert!(!asked_there.lock().unwrap().is_empty());
+    // Without TLS it would read along.
+    let plain: DeskUrl = "http://127.0.0.1:8443".parse().unwrap();
+    let refused = Connection::through(plain, office.trust(), Some(proxy.clone())).unwrap_err();
+    assert_eq!(refused.code(), "desk-url-plain");
     // What it does not let through is said as what it is.
     let url: DeskUrl = "https://elsewhere.invalid".parse().unwrap();
     let connection = Connection::through(url, office.trust(), Some(proxy)).unwrap();

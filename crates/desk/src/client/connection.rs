@@ -113,6 +113,10 @@ impl Connection {
 
     /// A desk that is reached through a proxy. Nothing is sent yet.
     pub fn through(url: DeskUrl, trust: Trust, proxy: Option<ProxyUrl>) -> Result<Self, ClientError> {
+        if proxy.is_some() && url.0.starts_with("http://") {
+            // To the proxy this machine is another one.
+            return Err(ClientError::PlainRefused { url: url.0 });
+        }
         let seen = Seen::default();
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
