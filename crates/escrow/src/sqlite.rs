@@ -5,6 +5,7 @@ mod fault;
 mod format;
 mod image;
 mod query;
+mod readers;
 mod records;
 mod remote;
 mod view;
@@ -14,7 +15,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
@@ -22,6 +23,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use self::fault::Fault;
 pub(crate) use self::image::Arriving;
+use self::readers::Readers;
 use self::view::SqliteView;
 use crate::store::{
     Commit, EscrowStore, Filling, HolderRow, LeaseWanted, Leased, LineRow, LinesWanted, RemoteLeaseRow, View,
@@ -53,6 +55,8 @@ const MIGRATIONS: &[&str] = &[
 
 /// A SQLite file: write-ahead log, every commit synced, deleted rows overwritten.
 pub(crate) struct SqliteStore {
+    /// For those who come while the other one is in use. They are closed before it.
+    readers: Readers,
     connection: Mutex<Connection>,
     fault: Fault,
 }
@@ -87,7 +91,7 @@ impl SqliteStore {
         }
         prepare(&connection).map_err(|error| fault.of(error))?;
         migrate(&mut connection, &fault)?;
-        Ok(Self { connection: Mutex::new(connection), fault })
+        Ok(Self { readers: Readers::of(path), connection: Mutex::new(connection), fault })
     }
 
     /// Makes a store that somebody else fills. The file appears at `path` whole or not at all, after `publish` was called,
@@ -114,7 +118,7 @@ impl SqliteStore {
             .and_then(|()| keep_plans(&connection))
             .map_err(|error| fault.of(error))?;
         migrate(&mut connection, &fault)?;
-        let store = Self { connection: Mutex::new(connection), fault: fault.clone() };
+        let store = Self::alone(connection, fault.clone());
         fill(&store)?;
         drop(store);
         File::open(&beside.0).and_then(|file| file.sync_all()).map_err(|error| fault.of_folder(&error))?;
@@ -127,6 +131,11 @@ impl SqliteStore {
         }
     }
 
+    /// A store in memory, or one without a log, which has one connection and no more.
+    fn alone(connection: Connection, fault: Fault) -> Self {
+        Self { readers: Readers::none(), connection: Mutex::new(connection), fault }
+    }
+
     /// Lets `job` write what it likes, in one transaction: all of it is durable when this returns, or nothing is there.
     pub(crate) fn fill(&self, job: &mut dyn FnMut(&dyn Filling) -> Result<(), EscrowError>) -> Result<(), EscrowError> {
         let mut connection = self.connection();
@@ -135,6 +144,17 @@ impl SqliteStore {
             .map_err(|error| self.fault.of(error))?;
         job(&SqliteView { connection: &transaction, fault: &self.fault })?;
         transaction.commit().map_err(|error| self.fault.of(error))
+    }
+
+    fn look(
+        &self,
+        connection: &mut Connection,
+        job: &mut dyn FnMut(&dyn View) -> Result<(), EscrowError>,
+    ) -> Result<(), EscrowError> {
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Deferred)
+            .map_err(|error| self.fault.of(error))?;
+        job(&SqliteView { connection: &transaction, fault: &self.fault })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -219,11 +239,18 @@ fn format_of(connection: &Connection) -> rusqlite::Result<i64> {
 
 impl EscrowStore for SqliteStore {
     fn read(&self, job: &mut dyn FnMut(&dyn View) -> Result<(), EscrowError>) -> Result<(), EscrowError> {
-        let mut connection = self.connection();
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Deferred)
-            .map_err(|error| self.fault.of(error))?;
-        job(&SqliteView { connection: &transaction, fault: &self.fault })
+        let free = match self.connection.try_lock() {
+            Ok(connection) => Some(connection),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        if let Some(mut connection) = free {
+            return self.look(&mut connection, job);
+        }
+        let Some(mut reader) = self.readers.take() else { return self.look(&mut self.connection(), job) };
+        let result = self.look(&mut reader, job);
+        self.readers.give(reader);
+        result
     }
 
     fn read_once(&self, job: &mut dyn FnMut(&dyn View) -> Result<(), EscrowError>) -> Result<(), EscrowError> {

@@ -4,7 +4,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
@@ -145,7 +144,7 @@ impl SqliteStore {
         let mut connection = open().map_err(|error| fault.of(error))?;
         recognise(&connection, &fault)?;
         migrate(&mut connection, &fault)?;
-        Ok(Self { connection: Mutex::new(connection), fault })
+        Ok(Self::alone(connection, fault))
     }
 }
 
@@ -180,7 +179,7 @@ impl Arriving {
             .and_then(|()| keep_plans(&connection))
             .map_err(|error| fault.of(error))?;
         migrate(&mut connection, &fault)?;
-        let store = SqliteStore { connection: Mutex::new(connection), fault: fault.clone() };
+        let store = SqliteStore::alone(connection, fault.clone());
         Ok((Self { beside, path: path.into(), fault }, store))
     }
 

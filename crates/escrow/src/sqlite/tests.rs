@@ -144,6 +144,32 @@ fn a_locked_store_is_busy_and_nothing_is_written() {
 }
 
 #[test]
+fn whoever_reads_does_not_wait_for_whoever_writes() {
+    let (_folder, path) = fresh();
+    let store = SqliteStore::open(&path).unwrap();
+    let version = || crate::store::read(&store, |view| view.roster_version()).unwrap();
+    let elsewhere = || std::thread::scope(|scope| scope.spawn(version).join().unwrap());
+    for number in 1..=3 {
+        let roster =
+            crate::store::RosterRow { version: number, body: "x".into(), signer: vec![0; 32], signature: vec![0; 64] };
+        store
+            .commit(&mut |_| {
+                assert_eq!(elsewhere(), number - 1);
+                Ok(Commit { rosters: vec![roster.clone()], ..Commit::default() })
+            })
+            .unwrap();
+        assert_eq!((version(), elsewhere()), (number, number));
+    }
+    // What took the place of the file is another store.
+    let kept = store.readers.take().unwrap();
+    let (_other, foreign) = fresh();
+    fs::rename(foreign, &path).unwrap();
+    assert!(store.readers.take().is_none());
+    assert_eq!(kept.query_row("SELECT max(version) FROM rosters", [], |row| row.get::<_, i64>(0)), Ok(3));
+    assert!(kept.execute("DELETE FROM rosters", []).is_err());
+}
+
+#[test]
 fn a_full_disk_is_told_and_nothing_is_written() {
     let (_folder, path) = fresh();
     let store = SqliteStore::open(&path).unwrap();
@@ -165,7 +191,7 @@ fn a_store_that_cannot_be_written_is_read_only() {
     let (_folder, path) = fresh();
     drop(SqliteStore::open(&path).unwrap());
     let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    let store = SqliteStore { connection: Mutex::new(connection), fault: Fault::at(&path) };
+    let store = SqliteStore::alone(connection, Fault::at(&path));
     assert_eq!(store.commit(&mut |_| Ok(header())).unwrap_err().code(), "store-read-only");
     // What the system says of a disk that is mounted for reading only, and of one that is not ours.
     let fault = Fault::at(&path);
