@@ -3,7 +3,7 @@
 
 use oathburn_oath::{TokenIdentity, TokenRecord};
 
-use crate::opener::{self, Events};
+use crate::history::{self, Events};
 use crate::roster::Trust;
 use crate::store::View;
 use crate::wrap::Key;
@@ -15,7 +15,7 @@ pub(crate) fn current(view: &dyn View, trust: &Trust, identity: &TokenIdentity) 
     let (mut events, mut entries) = (Events::new(), Vec::new());
     for row in rows.iter().rev() {
         let entry = Entry::try_from(row)?;
-        opener::verify_history(view, trust, entry.id, row, &mut events)?;
+        history::verify(view, trust, entry.id, row, &mut events)?;
         let decides = entry.state.is_finished();
         entries.push(entry);
         if decides {
@@ -37,7 +37,7 @@ pub(crate) fn holders(
     for (number, key) in keys {
         for row in view.entries_tagged(*number, &duplicate::tag(key, &record.seed))? {
             let entry = Entry::try_from(&row)?;
-            opener::verify_history(view, trust, entry.id, &row, &mut events)?;
+            history::verify(view, trust, entry.id, &row, &mut events)?;
             // Access keys may be the same for many.
             if entry.is_of_token() {
                 entries.push(entry);

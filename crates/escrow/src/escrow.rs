@@ -10,9 +10,9 @@ use crate::audit::DUPLICATE_KEYS;
 use crate::canon::Canon;
 use crate::following::{follow, steady};
 use crate::heads::{self, Heads};
+use crate::history::{self, Events};
 use crate::journal::{Draft, EventDraft, Journal};
 use crate::keys::KeyPair;
-use crate::opener::{self, Events};
 use crate::pins::Written;
 use crate::roster::Trust;
 use crate::sealing::Sealing;
@@ -394,7 +394,7 @@ pub(crate) fn roster_signed(roster: &Roster) -> EventDraft {
 fn verified(view: &dyn View, trust: &Trust, rows: Vec<EntryRow>) -> Result<Vec<EntryRow>, EscrowError> {
     let mut events = Events::new();
     for row in &rows {
-        opener::verify_history(view, trust, Entry::try_from(row)?.id, row, &mut events)?;
+        history::verify(view, trust, Entry::try_from(row)?.id, row, &mut events)?;
     }
     Ok(rows)
 }

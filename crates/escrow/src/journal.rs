@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet, btree_map};
 use data_encoding::HEXLOWER;
 
 use crate::batch;
+use crate::history::{self, Events};
 use crate::keys::KeyPair;
-use crate::opener::{self, Events};
 use crate::projection::{Happening, Projection};
 use crate::roster::Trust;
 use crate::seal::{self, Sealed};
@@ -174,6 +174,8 @@ impl Journal<'_> {
             }
             commit.events.push(event);
         }
+        let revised = rows.revised();
+        commit.revised_entries = revised.iter().map(|(_, row)| (row.id.clone(), row.revision)).collect();
         commit.changed_lines = rows.lines(draft.lines)?;
         commit.new_entries = rows.new;
         let resealed = rows.resealed;
@@ -222,7 +224,9 @@ impl Journal<'_> {
         };
         let digest = event.digest(&self.trust.escrow());
         event.hash = digest.to_vec();
-        event.signature = self.signer.sign(&digest)?.to_vec();
+        let signature = self.signer.sign(&digest)?;
+        self.trust.proven.signed(self.signer, &digest, &signature);
+        event.signature = signature.to_vec();
         *head = ChainHead { sequence: event.sequence, hash: event.hash.clone() };
         Ok(event)
     }
@@ -237,6 +241,8 @@ struct Rows<'a> {
     /// Where in `new` an entry lies.
     places: HashMap<EntryId, usize>,
     changed: BTreeMap<EntryId, EntryRow>,
+    /// What the changed ones were.
+    before: HashMap<EntryId, EntryRow>,
     /// Those of the changed ones that have another seal.
     resealed: HashSet<EntryId>,
 }
@@ -245,7 +251,8 @@ impl<'a> Rows<'a> {
     fn new(view: &'a dyn View, trust: &'a Trust, new: Vec<EntryRow>, verified: Events) -> Self {
         let places =
             new.iter().zip(0..).filter_map(|(row, place)| Some((EntryId::from_slice(&row.id)?, place))).collect();
-        Self { view, trust, verified, new, places, changed: BTreeMap::new(), resealed: HashSet::new() }
+        let (changed, before, resealed) = (BTreeMap::new(), HashMap::new(), HashSet::new());
+        Self { view, trust, verified, new, places, changed, before, resealed }
     }
 
     /// Applies an event to an entry; says the entry's revision after it.
@@ -285,6 +292,19 @@ impl<'a> Rows<'a> {
         Ok(digest)
     }
 
+    /// Takes those away of which nothing changed but the revision: no line has another state for them.
+    fn revised(&mut self) -> Vec<(EntryId, EntryRow)> {
+        let mut before = std::mem::take(&mut self.before);
+        let mut is_revised = |id: &EntryId, row: &EntryRow| {
+            let same = before.remove(id).map(|before| EntryRow { revision: row.revision, ..before });
+            same.as_ref() == Some(row)
+        };
+        let all = std::mem::take(&mut self.changed).into_iter();
+        let (revised, changed) = all.partition::<Vec<_>, _>(|(id, row)| is_revised(id, row));
+        self.changed = changed.into_iter().collect();
+        revised
+    }
+
     /// The lines that were changed, or whose entries were, with the states that these give them.
     fn lines(&self, drafted: Vec<LineRow>) -> Result<Vec<LineRow>, EscrowError> {
         let key = |line: LineRow| ((line.batch.clone(), line.line), line);
@@ -318,9 +338,15 @@ impl<'a> Rows<'a> {
         match self.changed.entry(entry) {
             btree_map::Entry::Occupied(row) => Ok(row.into_mut()),
             btree_map::Entry::Vacant(place) => {
-                let row = self.view.entry(&entry)?;
-                let row = row.ok_or_else(|| EscrowError::EntryUnknown { text: entry.to_string() })?;
-                opener::verify_history(self.view, self.trust, entry, &row, &mut self.verified)?;
+                let row = if let Some(row) = self.verified.row(&entry) {
+                    row.clone()
+                } else {
+                    let row = self.view.entry(&entry)?;
+                    let row = row.ok_or_else(|| EscrowError::EntryUnknown { text: entry.to_string() })?;
+                    history::verify(self.view, self.trust, entry, &row, &mut self.verified)?;
+                    row
+                };
+                self.before.insert(entry, row.clone());
                 Ok(place.insert(row))
             }
         }

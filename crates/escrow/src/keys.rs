@@ -119,6 +119,11 @@ impl KeyPair {
         self.public.writer
     }
 
+    /// Whether it signs by itself, and asks no agent.
+    pub(crate) fn is_at_hand(&self) -> bool {
+        matches!(self.signer, Signer::Own(_))
+    }
+
     /// Signs a digest. Only an agent can fail to.
     pub(crate) fn sign(&self, digest: &[u8]) -> Result<[u8; 64], EscrowError> {
         match &self.signer {

@@ -3,8 +3,8 @@
 use oathburn_oath::{TokenIdentity, TokenRecord};
 
 use crate::escrow::duplicate_keys;
+use crate::history::{self, Events};
 use crate::keys::KeyPair;
-use crate::opener::{self, Events};
 use crate::roster::Trust;
 use crate::store::{EntryRow, View};
 use crate::{Entry, EntryId, Escrow, EscrowError, Filter, duplicate};
@@ -41,7 +41,7 @@ pub(crate) fn of(
     let mut events = Events::new();
     let mut live = |row: &EntryRow| -> Result<Option<Entry>, EscrowError> {
         let entry = Entry::try_from(row)?;
-        opener::verify_history(view, trust, entry.id, row, &mut events)?;
+        history::verify(view, trust, entry.id, row, &mut events)?;
         Ok(Some(entry).filter(|entry| entry.state.is_live()))
     };
     let mut known = Vec::with_capacity(records.len());

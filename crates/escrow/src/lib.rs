@@ -78,6 +78,7 @@ mod filter;
 mod finding;
 mod following;
 mod heads;
+mod history;
 mod journal;
 mod keyfile;
 mod keys;

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use oathburn_oath::TokenRecord;
 
-use crate::audit::{self, SESSIONS};
+use crate::audit::SESSIONS;
 use crate::escrow::Inner;
+use crate::history::{self, Events, damaged};
 use crate::journal::{Draft, EventDraft, MAX_TOUCHED};
-use crate::projection::{Happening, Projection};
 use crate::roster::Trust;
-use crate::store::{self, EntryRow, EventRow, View};
+use crate::store::{self, EntryRow, View};
 use crate::wrap::{self, Key};
-use crate::{Disclosure, Entry, EntryId, EscrowError, EventKind, Facts, Officer, Purpose};
+use crate::{Disclosure, Entry, EscrowError, Officer, Purpose};
 use crate::{following, seal};
 
 /// Opens seals with an officer's keys. It remembers the session keys it has unwrapped, and wipes them at its end.
@@ -88,9 +88,20 @@ impl Opener {
         chosen: &Entry,
         events: &mut Events,
     ) -> Result<TokenRecord, EscrowError> {
+        self.record_and_row(view, trust, chosen, events).map(|(record, _)| record)
+    }
+
+    /// The same, with the row.
+    pub(crate) fn record_and_row(
+        &self,
+        view: &dyn View,
+        trust: &Trust,
+        chosen: &Entry,
+        events: &mut Events,
+    ) -> Result<(TokenRecord, EntryRow), EscrowError> {
         let id = chosen.id;
         let row = view.entry(&id)?.ok_or_else(|| EscrowError::EntryUnknown { text: id.to_string() })?;
-        verify_history(view, trust, id, &row, events)?;
+        history::verify(view, trust, id, &row, events)?;
         if let Some(column) = changed(chosen, &Entry::try_from(&row)?) {
             return Err(damaged(&row.id, &format!("its {column} is not what it was when the entry was chosen")));
         }
@@ -100,15 +111,16 @@ impl Opener {
             hash_map::Entry::Vacant(place) => place.insert(session_key(view, trust, &row, &self.officer)?),
         };
         let opened = seal::open(&row, id, &trust.escrow(), key)?;
-        Ok(TokenRecord {
+        let record = TokenRecord {
             identity: opened.identity,
             params: opened.params,
             seed: opened.seed,
-            manufacturer: row.manufacturer,
-            model: row.model,
-            upn: row.upn,
-            issuer: row.issuer,
-        })
+            manufacturer: row.manufacturer.clone(),
+            model: row.model.clone(),
+            upn: row.upn.clone(),
+            issuer: row.issuer.clone(),
+        };
+        Ok((record, row))
     }
 }
 
@@ -151,63 +163,4 @@ fn changed(chosen: &Entry, verified: &Entry) -> Option<&'static str> {
         ("parameters", chosen.params == verified.params),
     ];
     same.into_iter().find(|(_, same)| !same).map(|(column, _)| column)
-}
-
-fn damaged(entry: &[u8], problem: &str) -> EscrowError {
-    let row = EntryId::from_slice(entry).map_or_else(String::new, |id| id.to_string());
-    EscrowError::Damaged { table: "entries", row, problem: problem.into() }
-}
-
-/// Events that were verified in the same state of the store, by the place they have in it.
-pub(crate) type Events = HashMap<(i64, i64), EventRow>;
-
-/// Refuses a row that differs from what its signed events make of it.
-pub(crate) fn verify_history(
-    view: &dyn View,
-    trust: &Trust,
-    id: EntryId,
-    row: &EntryRow,
-    events: &mut Events,
-) -> Result<(), EscrowError> {
-    let keys = view.touches_of(&id)?;
-    for key in &keys {
-        if let hash_map::Entry::Vacant(place) = events.entry((key.writer, key.sequence)) {
-            let event = view.event_at(key.writer, key.sequence)?;
-            let event = event.ok_or_else(|| damaged(&row.id, "an event of it was deleted"))?;
-            audit::verify(trust, &event).map_err(|problem| damaged(&row.id, &format!("its event: {problem}")))?;
-            place.insert(event);
-        }
-    }
-    let mut touches = Vec::with_capacity(keys.len());
-    for key in &keys {
-        let event = &events[&(key.writer, key.sequence)];
-        let place = usize::try_from(key.position - 1).ok();
-        let touch = place.and_then(|place| event.touched.get(place)).filter(|touch| touch.entry == row.id);
-        touches.push((event, touch.ok_or_else(|| damaged(&row.id, "an event of it has gaps"))?));
-    }
-    touches.sort_by_key(|(_, touch)| touch.revision);
-    let mut projection = Projection::default();
-    let mut signed = None;
-    for (event, touch) in touches {
-        let kind = EventKind::from_name(&event.kind);
-        let facts = Facts::from_json(&touch.facts).zip(Facts::from_json(&event.facts));
-        let (Some(kind), Some((own, common))) = (kind, facts) else {
-            return Err(damaged(&row.id, "an event of it cannot be read"));
-        };
-        let happening = Happening { kind, time: event.time, facts: [&own, &common] };
-        if projection.apply(&happening).is_err() || projection.revision != touch.revision {
-            return Err(damaged(&row.id, "its events do not follow each other"));
-        }
-        if touch.digest.is_some() != kind.seals() {
-            return Err(damaged(&row.id, "an event of it says what only a sealing can say"));
-        }
-        signed = touch.digest.as_ref().or(signed);
-    }
-    if signed.map(Vec::as_slice) != Some(&row.digest(&trust.escrow())) {
-        return Err(damaged(&row.id, "the row is not the one that was signed"));
-    }
-    match projection.differences(row).first() {
-        Some((column, ours)) => Err(damaged(&row.id, &format!("its {column} should be {ours}"))),
-        None => Ok(()),
-    }
 }

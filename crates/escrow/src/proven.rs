@@ -1,50 +1,162 @@
-//! What this process has proved already: signatures that hold, and keys that were unwrapped. A burn meets the same event
-//! several times, and the same wrapped key; each is worth as much as all the rest of it.
+//! What this process has proved already: signatures that hold, events that are what was signed, and keys that were unwrapped. A
+//! burn meets the same event several times, and the same wrapped key; a desk meets an import with each of the thousand tokens
+//! that it brought. Each is worth as much as all the rest of it.
 //!
-//! Nothing here is believed of a row. A signature is found only under the digest of what was read just now, and a key
-//! only under the very row that it was unwrapped from.
+//! Nothing here is believed of a row. A signature is found only under the digest of what was read just now, a touch of an
+//! event only under the digest of the event's row and beside its own, and a key only under the very row that it was unwrapped
+//! from.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::store::WrapRow;
+use crate::canon::Canon;
+use crate::keys::KeyPair;
+use crate::store::{EventRow, Touch, WrapRow};
 use crate::wrap::Key;
 use crate::{EscrowError, WriterId};
 
-/// Signatures that are remembered; when there are more, all are forgotten.
-const MAX_SIGNATURES: usize = 1024;
+/// Signatures that are remembered: 33 bytes each.
+const MAX_SIGNATURES: usize = 128 * 1024;
+/// Touches of events that are remembered: 32 bytes each.
+const MAX_TOUCHES: usize = 512 * 1024;
 /// Keys that are remembered.
 const MAX_KEYS: usize = 16;
 
-/// Who signed which digest how.
-type Signature = ([u8; 32], [u8; 32], [u8; 64]);
+type Digest = [u8; 32];
 
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Proven {
-    signatures: Mutex<HashSet<Signature>>,
+    /// Digests of who signed which digest how.
+    signatures: Mutex<Recent<()>>,
+    /// The touches of events that were verified whole, in order, by the digests of the events' rows.
+    touches: Mutex<Recent<Box<[Digest]>>>,
     /// By the row and by who unwrapped it.
     keys: Mutex<Vec<(WrapRow, WriterId, Key)>>,
 }
 
+/// Things by their digests. When there is no room for more, the half is forgotten that was not asked for longest.
+struct Recent<V> {
+    young: HashMap<Digest, V>,
+    old: HashMap<Digest, V>,
+    /// How much room the young ones take.
+    room: usize,
+}
+
+impl<V> Default for Recent<V> {
+    fn default() -> Self {
+        Self { young: HashMap::new(), old: HashMap::new(), room: 0 }
+    }
+}
+
+/// What takes room.
+trait Weighs {
+    /// How much.
+    fn weight(&self) -> usize;
+}
+
+impl Weighs for () {
+    fn weight(&self) -> usize {
+        1
+    }
+}
+
+impl Weighs for Box<[Digest]> {
+    fn weight(&self) -> usize {
+        self.len()
+    }
+}
+
+impl<V: Weighs> Recent<V> {
+    /// What has this digest, where there is room for so much.
+    fn get(&mut self, digest: &Digest, most: usize) -> Option<&V> {
+        if let Some(value) = self.old.remove(digest) {
+            self.insert(*digest, value, most);
+        }
+        self.young.get(digest)
+    }
+
+    fn insert(&mut self, digest: Digest, value: V, most: usize) {
+        let needed = value.weight();
+        if self.room + needed > most / 2 {
+            self.old = std::mem::take(&mut self.young);
+            self.room = 0;
+        }
+        self.room += needed;
+        self.young.insert(digest, value);
+    }
+}
+
+fn signature_digest(writer: &WriterId, digest: &Digest, signature: &[u8]) -> Digest {
+    Canon::new("signature").bytes(writer.as_bytes()).bytes(digest).bytes(signature).digest()
+}
+
+/// The row of an event, without what it touched.
+fn row_digest(event: &EventRow) -> Digest {
+    Canon::new("row of events")
+        .bytes(&event.writer)
+        .number(event.sequence)
+        .bytes(&event.previous)
+        .number(event.roster)
+        .number(event.time)
+        .number(event.uid)
+        .text(&event.host)
+        .maybe(event.operator.as_deref().map(str::as_bytes))
+        .text(&event.kind)
+        .text(&event.facts)
+        .maybe(event.reason.as_deref().map(str::as_bytes))
+        .bytes(&event.hash)
+        .bytes(&event.signature)
+        .digest()
+}
+
+fn touch_digest(touch: &Touch) -> Digest {
+    Canon::new("row of event_entries")
+        .number(touch.position)
+        .bytes(&touch.entry)
+        .number(touch.revision)
+        .maybe(touch.digest.as_deref())
+        .text(&touch.facts)
+        .digest()
+}
+
 impl Proven {
     /// Whether a writer signed a digest.
-    pub(crate) fn has_signed(&self, writer: &WriterId, digest: &[u8; 32], signature: &[u8]) -> bool {
-        let Ok(bytes) = <[u8; 64]>::try_from(signature) else { return false };
-        let signed = (*writer.as_bytes(), *digest, bytes);
-        if lock(&self.signatures).contains(&signed) {
+    pub(crate) fn has_signed(&self, writer: &WriterId, digest: &Digest, signature: &[u8]) -> bool {
+        let signed = signature_digest(writer, digest, signature);
+        if lock(&self.signatures).get(&signed, MAX_SIGNATURES).is_some() {
             return true;
         }
         let holds = writer.has_signed(digest, signature);
         if holds {
-            let mut signatures = lock(&self.signatures);
-            if signatures.len() >= MAX_SIGNATURES {
-                signatures.clear();
-            }
-            signatures.insert(signed);
+            lock(&self.signatures).insert(signed, (), MAX_SIGNATURES);
         }
         holds
+    }
+
+    /// Remembers what was signed here just now.
+    pub(crate) fn signed(&self, by: &KeyPair, digest: &Digest, signature: &[u8]) {
+        // What an agent says is for others to judge.
+        if by.is_at_hand() {
+            let signed = signature_digest(&by.writer(), digest, signature);
+            lock(&self.signatures).insert(signed, (), MAX_SIGNATURES);
+        }
+    }
+
+    /// Remembers an event that was verified with all that it touched.
+    pub(crate) fn keep(&self, event: &EventRow) {
+        let touches: Box<[Digest]> = event.touched.iter().map(touch_digest).collect();
+        lock(&self.touches).insert(row_digest(event), touches, MAX_TOUCHES);
+    }
+
+    /// Whether an event with one of its touches is one of those that were verified whole.
+    pub(crate) fn has_touched(&self, event: &EventRow) -> bool {
+        let [touch] = event.touched.as_slice() else { return false };
+        let mut known = lock(&self.touches);
+        let known = known.get(&row_digest(event), MAX_TOUCHES);
+        let place = touch.position.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+        known.zip(place).and_then(|(known, place)| known.get(place)) == Some(&touch_digest(touch))
     }
 
     /// The key of a row that was verified, which `unwrap` unwraps with the keys of somebody.
@@ -97,12 +209,99 @@ mod tests {
             assert!(!proven.has_signed(&keys.writer(), &digest, &signature[..63]));
             assert!(!proven.has_signed(&bob.keys().writer(), &digest, &signature));
         }
-        for number in 0..=MAX_SIGNATURES {
-            let mut digest = [9; 32];
-            digest[..8].copy_from_slice(&number.to_be_bytes());
-            assert!(proven.has_signed(&keys.writer(), &digest, &keys.sign(&digest).unwrap()));
+    }
+
+    impl Weighs for u8 {
+        fn weight(&self) -> usize {
+            1 + usize::from(*self) / 10
         }
-        assert!(lock(&proven.signatures).len() <= MAX_SIGNATURES);
+    }
+
+    #[test]
+    fn what_was_not_asked_for_longest_is_forgotten_first() {
+        let mut recent = Recent::default();
+        let digest = |number: u8| [number; 32];
+        for number in 0..4 {
+            recent.insert(digest(number), number, 8);
+        }
+        assert_eq!(recent.get(&digest(0), 8), Some(&0));
+        for number in 4..8 {
+            recent.insert(digest(number), number, 8);
+            assert_eq!(recent.get(&digest(0), 8), Some(&0), "{number}");
+        }
+        let known = (0..8).filter(|number| recent.get(&digest(*number), 8).is_some()).collect::<Vec<_>>();
+        assert!(known.len() <= 8 && known.contains(&0) && known.contains(&7) && !known.contains(&1), "{known:?}");
+        // What has no room at all is forgotten with the next.
+        recent.insert(digest(100), 100, 8);
+        recent.insert(digest(9), 9, 8);
+        assert!(recent.young.len() == 1 && recent.old.len() == 1);
+    }
+
+    #[test]
+    fn an_event_is_known_by_its_row_and_by_the_touch_at_hand() {
+        let touch = |position: i64| Touch {
+            position,
+            entry: vec![position.to_be_bytes()[7]; 16],
+            revision: 1,
+            digest: Some(vec![7; 32]),
+            facts: "{}".into(),
+        };
+        let whole = EventRow {
+            writer_number: 1,
+            writer: vec![1; 32],
+            sequence: 2,
+            previous: vec![0; 32],
+            roster: 1,
+            time: 5,
+            uid: 0,
+            host: "here".into(),
+            operator: None,
+            kind: "imported".into(),
+            facts: "{}".into(),
+            reason: None,
+            hash: vec![3; 32],
+            signature: vec![4; 64],
+            touched: (1..=3).map(touch).collect(),
+        };
+        let proven = Proven::default();
+        let one = |touched: Touch| EventRow { touched: vec![touched], ..whole.clone() };
+        assert!(!proven.has_touched(&one(touch(2))));
+        proven.keep(&whole);
+        assert!((1..=3).all(|position| proven.has_touched(&one(touch(position)))));
+        let touches: [fn(&mut Touch); 5] = [
+            |touch| touch.position = 3,
+            |touch| touch.entry[0] ^= 1,
+            |touch| touch.revision = 2,
+            |touch| touch.digest = None,
+            |touch| touch.facts = "{\"a\":1}".into(),
+        ];
+        for change in touches {
+            let mut changed = touch(2);
+            change(&mut changed);
+            assert!(!proven.has_touched(&one(changed.clone())), "{changed:?}");
+        }
+        let rows: [fn(&mut EventRow); 11] = [
+            |row| row.writer = vec![2; 32],
+            |row| row.sequence = 3,
+            |row| row.previous[0] ^= 1,
+            |row| row.roster = 2,
+            |row| row.time = 6,
+            |row| row.uid = 1,
+            |row| row.host = "there".into(),
+            |row| row.operator = Some(String::new()),
+            |row| row.kind = "reserved".into(),
+            |row| row.hash[0] ^= 1,
+            |row| row.signature[0] ^= 1,
+        ];
+        for change in rows {
+            let mut changed = one(touch(2));
+            change(&mut changed);
+            assert!(!proven.has_touched(&changed), "{changed:?}");
+        }
+        for beyond in [0, 4, i64::MIN] {
+            assert!(!proven.has_touched(&one(touch(beyond))));
+        }
+        assert!(!proven.has_touched(&whole));
     }
 
     #[test]

@@ -13,10 +13,10 @@ use crate::claim;
 use crate::entry::NO_TOKENS;
 
 use crate::escrow::{Inner, duplicate_keys};
+use crate::history::{self, Events};
 use crate::journal::{Draft, EventDraft, MAX_TOUCHED, TouchDraft};
 use crate::keys::KeyPair;
 use crate::known;
-use crate::opener::{self, Events};
 use crate::roster::Trust;
 use crate::seal::{self, Sealer};
 use crate::store::{self, EntryRow, HolderRow, View};
@@ -228,7 +228,7 @@ impl Escrow {
                 let unknown = || EscrowError::EntryUnknown { text: entry.to_string() };
                 let row = view.entry(&entry)?.ok_or_else(unknown)?;
                 let mut verified = Events::new();
-                opener::verify_history(view, trust, entry, &row, &mut verified)?;
+                history::verify(view, trust, entry, &row, &mut verified)?;
                 let identity = crate::Entry::try_from(&row)?.identity;
                 let states = EntryState::ALL.iter().copied().filter(|state| state.is_live()).collect();
                 let in_use = Filter { states, ..Filter::identity(&identity) };
@@ -237,7 +237,7 @@ impl Escrow {
                 let before = before.filter_map(|other| EntryId::from_slice(&other.id).map(|id| (id, other)));
                 let mut own = Vec::new();
                 for (id, other) in before {
-                    match opener::verify_history(view, trust, id, other, &mut verified) {
+                    match history::verify(view, trust, id, other, &mut verified) {
                         Ok(()) => own.push(id),
                         Err(EscrowError::Damaged { .. }) => {}
                         Err(error) => return Err(error),
@@ -248,8 +248,7 @@ impl Escrow {
                 let line = line.map(|(batch, line)| view.line(batch, line)).transpose()?.flatten();
                 if let Some(seed) = line.and_then(|line| line.seed).and_then(|id| EntryId::from_slice(&id)) {
                     let kept = view.entry(&seed)?.filter(is_live);
-                    if kept.is_some_and(|kept| opener::verify_history(view, trust, seed, &kept, &mut verified).is_ok())
-                    {
+                    if kept.is_some_and(|kept| history::verify(view, trust, seed, &kept, &mut verified).is_ok()) {
                         own.push(seed);
                     }
                 }

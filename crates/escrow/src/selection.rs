@@ -4,8 +4,8 @@ use std::vec;
 
 use oathburn_oath::TokenRecord;
 
+use crate::history::Events;
 use crate::journal::{Draft, EventDraft, MAX_TOUCHED};
-use crate::opener::Events;
 use crate::store::{self, EntryRow};
 use crate::{Disclosure, Entry, EntryId, EscrowError, Filter, Opener};
 

@@ -158,6 +158,8 @@ pub(crate) trait View {
     fn event_at(&self, writer: i64, sequence: i64) -> Result<Option<EventRow>, EscrowError>;
     /// Where an entry is touched, in no particular order.
     fn touches_of(&self, entry: &EntryId) -> Result<Vec<TouchKey>, EscrowError>;
+    /// The events that touched an entry, each with that touch alone, whatever else it touched; nothing for one that is gone.
+    fn history_of(&self, entry: &EntryId) -> Result<Vec<Option<EventRow>>, EscrowError>;
     /// Events chain by chain, after a writer's number and a sequence.
     fn events(&self, filter: &EventFilter, after: (i64, i64), limit: usize) -> Result<Vec<EventRow>, EscrowError>;
     /// Touches entry by entry, also those whose event or entry is gone.
@@ -438,6 +440,8 @@ pub(crate) struct Commit {
     pub(crate) resealed_entries: Vec<EntryRow>,
     /// Entries whose projections changed.
     pub(crate) changed_entries: Vec<EntryRow>,
+    /// Entries of which nothing changed but their revisions, by their ids.
+    pub(crate) revised_entries: Vec<(Vec<u8>, i64)>,
     /// A new batch with its lines.
     pub(crate) batch: Option<(BatchRow, Vec<LineRow>)>,
     /// A batch, and lines, whose changing columns are others now.

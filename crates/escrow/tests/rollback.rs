@@ -1,4 +1,5 @@
-//! A store that goes back is noticed by whoever has seen the newer state: by heads that were seen, by checkpoints.
+//! A store that goes back is noticed by whoever has seen the newer state: by heads that were seen, by checkpoints; and so is what was
+//! changed since a process has verified it.
 #![allow(clippy::unwrap_used, reason = "tests may fail")]
 
 mod support;
@@ -316,4 +317,49 @@ fn events_are_handed_out_one_by_one_with_their_signatures() {
     assert_eq!(newest, listed[listed.len() - 3..]);
     let labels: Vec<_> = escrow.writers().into_iter().map(|(_, label)| label).collect();
     assert!(labels.contains(&"alice".to_owned()) && labels.contains(&"desk-7".to_owned()));
+}
+
+/// A process that goes on remembers what it has verified, and finds among that only what is still the same.
+#[test]
+fn what_was_verified_before_is_compared_anew_each_time() {
+    let home = Home::new();
+    let escrow = home.open();
+    let records = [record("0002", b"seed of an imported token"), record("0003", b"seed of another one")];
+    let imports = records.each_ref().map(|record| Reservation { record, origin: Origin::Imported, batch: None });
+    escrow.import(&imports, Facts::new().with("file", "tokens.csv")).unwrap();
+    let opener = escrow.opener(home.officer()).unwrap();
+    let [one, other] = ["0002", "0003"].map(|serial| escrow.find(&identity(serial)).unwrap().remove(0));
+    let open = |entry: &Entry| opener.open(entry, &Disclosure::new(Purpose::CompareCode)).map(drop);
+    for entry in [&one, &other, &one] {
+        open(entry).unwrap();
+    }
+    let import = "SELECT writer, sequence FROM events WHERE kind = 'imported'";
+    let touch = |serial: &str| {
+        format!("entry = (SELECT id FROM entries WHERE serial = '{serial}') AND (writer, sequence) IN ({import})")
+    };
+    let own = touch("0002");
+    for (table, column, forth, back) in [
+        ("events", "time", "time + 1", "time - 1"),
+        ("events", "uid", "uid + 1", "uid - 1"),
+        ("events", "host", "host || 'x'", "substr(host, 1, length(host) - 1)"),
+        ("events", "facts", "facts || ' '", "substr(facts, 1, length(facts) - 1)"),
+        ("event_entries", "revision", "revision + 1", "revision - 1"),
+        ("event_entries", "position", "position + 7", "position - 7"),
+        ("event_entries", "facts", "facts || ' '", "substr(facts, 1, length(facts) - 1)"),
+    ] {
+        let row = if table == "events" { "kind = 'imported'" } else { own.as_str() };
+        home.sql(&format!("UPDATE {table} SET {column} = {forth} WHERE {row}"));
+        assert_eq!(open(&one).unwrap_err().code(), "store-damaged", "{column}");
+        home.sql(&format!("UPDATE {table} SET {column} = {back} WHERE {row}"));
+        open(&one).unwrap();
+    }
+    // What is said of another entry is for whoever opens that one, and for the check.
+    home.sql(&format!("DELETE FROM event_entries WHERE {}", touch("0003")));
+    open(&one).unwrap();
+    assert_eq!(open(&other).unwrap_err().code(), "store-damaged");
+    assert!(!escrow.check(None).unwrap().findings.is_empty());
+    home.sql(&format!("UPDATE event_entries SET digest = zeroblob(32) WHERE {own}"));
+    assert_eq!(open(&one).unwrap_err().code(), "store-damaged");
+    home.sql("PRAGMA foreign_keys = OFF; DELETE FROM events WHERE kind = 'imported'");
+    assert_eq!(open(&one).unwrap_err().code(), "store-damaged");
 }

@@ -171,6 +171,9 @@ impl Pins {
     }
 
     fn append_heads(&self, url: &StoreUrl, escrow: EscrowId, heads: &Heads) -> Result<(), EscrowError> {
+        if heads.0.is_empty() {
+            return Ok(());
+        }
         let _lock = self.lock()?;
         let lines = heads.to_lines(escrow);
         for place in places(url).each() {

@@ -15,6 +15,10 @@ pub(super) const ENTRY_COLUMNS: &str = "id, family, serial, slot, algorithm, dig
     counter, line, manufacturer";
 pub(super) const EVENT_SELECT: &str = "SELECT e.writer, w.key, e.sequence, e.previous, e.roster, e.time, e.uid, e.host, \
     e.operator, e.kind, e.facts, e.reason, e.hash, e.signature FROM events e LEFT JOIN writers w ON w.id = e.writer";
+pub(super) const HISTORY_SELECT: &str = "SELECT e.writer, w.key, e.sequence, e.previous, e.roster, e.time, e.uid, e.host, \
+    e.operator, e.kind, e.facts, e.reason, e.hash, e.signature, t.position, t.entry, t.revision, t.digest, t.facts \
+    FROM event_entries t LEFT JOIN events e ON e.writer = t.writer AND e.sequence = t.sequence \
+    LEFT JOIN writers w ON w.id = e.writer WHERE t.entry = $1";
 pub(super) const SESSION_SELECT: &str = "SELECT s.id, s.roster, s.created_at, s.wrap, w.key, s.sequence, s.writer \
     FROM sessions s LEFT JOIN writers w ON w.id = s.writer";
 pub(super) const BATCH_SELECT: &str = "SELECT b.id, b.created_at, b.name, b.lines, b.options, w.key, b.sequence, b.state, \
@@ -181,13 +185,25 @@ pub(super) fn seal(row: &Row) -> Result<SealRow, Error> {
 }
 
 pub(super) fn touch(row: &Row) -> Result<Touch, Error> {
+    touch_from(row, 0)
+}
+
+/// A touch, which begins at some column.
+fn touch_from(row: &Row, first: usize) -> Result<Touch, Error> {
     Ok(Touch {
-        position: row.try_get(0)?,
-        entry: row.try_get(1)?,
-        revision: row.try_get(2)?,
-        digest: row.try_get(3)?,
-        facts: row.try_get(4)?,
+        position: row.try_get(first)?,
+        entry: row.try_get(first + 1)?,
+        revision: row.try_get(first + 2)?,
+        digest: row.try_get(first + 3)?,
+        facts: row.try_get(first + 4)?,
     })
+}
+
+pub(super) fn event_of_entry(row: &Row) -> Result<Option<EventRow>, Error> {
+    match row.try_get::<_, Option<i64>>(0)? {
+        Some(_) => Ok(Some(EventRow { touched: vec![touch_from(row, 14)?], ..event(row)? })),
+        None => Ok(None),
+    }
 }
 
 pub(super) fn touch_key(row: &Row) -> Result<TouchKey, Error> {

@@ -4,6 +4,7 @@ use oathburn_emulator::{PrivatePostgres, SUPERUSER};
 
 use super::*;
 use crate::StoreUrl;
+use crate::store::RecordRow;
 
 fn database(name: &str) -> PostgresUrl {
     let server = PrivatePostgres::shared().unwrap();
@@ -32,6 +33,39 @@ fn tables_are_as_the_list_says() {
     }
     assert_eq!(text, structure::EXPECTED, "OATHBURN_UPDATE=1 writes it anew");
     assert_eq!(structure::problems(session).unwrap(), Vec::<String>::new());
+}
+
+/// Two desks change one record. Whoever is slower runs again, on what the other one wrote; the fourth time nobody else writes.
+#[test]
+fn a_transaction_that_another_one_overtook_runs_again() {
+    let url = database("overtaken");
+    PostgresStore::make(&url, None, |_| Ok(()), || Ok(())).unwrap();
+    let [slow, fast] = [(), ()].map(|()| PostgresStore::open(&url).unwrap());
+    let write = |version| {
+        let row = RecordRow {
+            kind: "throttle".into(),
+            id: vec![7; 32],
+            version,
+            lookup: None,
+            expires_at: None,
+            body: vec![7; 40],
+        };
+        Ok(Commit { records: vec![row], ..Commit::default() })
+    };
+    fast.commit(&mut |_| write(1)).unwrap();
+    let mut seen = Vec::new();
+    slow.commit(&mut |view| {
+        let version = view.record("throttle", &[7; 32])?.unwrap().version;
+        seen.push(version);
+        if seen.len() < 4 {
+            fast.commit(&mut |_| write(version + 1))?;
+        }
+        write(version + 10)
+    })
+    .unwrap();
+    assert_eq!(seen, [1, 2, 3, 4]);
+    let left = crate::store::read(&fast, |view| view.record("throttle", &[7; 32])).unwrap();
+    assert_eq!(left.unwrap().version, 14);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use postgres::{Error, Row};
 
 use super::query::{self, Query};
 use super::rows::{
-    BATCH_SELECT, ENTRY_COLUMNS, EVENT_SELECT, LINE_SELECT, SESSION_SELECT, batch, duplicate_key, entry, event, header,
-    holder, line, roster, seal, session, touch, touch_key, touch_row,
+    BATCH_SELECT, ENTRY_COLUMNS, EVENT_SELECT, HISTORY_SELECT, LINE_SELECT, SESSION_SELECT, batch, duplicate_key,
+    entry, event, event_of_entry, header, holder, line, roster, seal, session, touch, touch_key, touch_row,
 };
 use super::session::{Param, Session};
 use super::{batches, records};
@@ -211,6 +211,10 @@ impl View for PostgresView<'_> {
             &[&entry.as_bytes().as_slice()],
             touch_key,
         )
+    }
+
+    fn history_of(&self, entry: &EntryId) -> Result<Vec<Option<EventRow>>, EscrowError> {
+        self.list(HISTORY_SELECT, &[&entry.as_bytes().as_slice()], event_of_entry)
     }
 
     fn events(&self, filter: &EventFilter, after: (i64, i64), limit: usize) -> Result<Vec<EventRow>, EscrowError> {

@@ -54,6 +54,7 @@ pub(super) fn write(session: &Session, commit: &Commit) -> Result<(), EscrowErro
         update_entries(session, rows)?;
     }
     commit.changed_entries.chunks(ROWS).try_for_each(|rows| update_entries(session, rows))?;
+    commit.revised_entries.chunks(ROWS).try_for_each(|rows| revise_entries(session, rows))?;
     if !commit.dropped_sessions.is_empty() {
         session.execute("DELETE FROM sessions WHERE id = ANY ($1)", &[&commit.dropped_sessions])?;
     }
@@ -227,6 +228,16 @@ fn update_entries(session: &Session, rows: &[EntryRow]) -> Result<(), EscrowErro
             &column(rows, |row| &row.annotations.export_format),
             &column(rows, |row| row.annotations.activated_at),
         ],
+    )?;
+    all(session, changed, rows.len())
+}
+
+/// Writes revisions, and nothing else: no index has to be touched for them.
+fn revise_entries(session: &Session, rows: &[(Vec<u8>, i64)]) -> Result<(), EscrowError> {
+    let changed = session.execute(
+        "UPDATE entries SET revision = n.revision FROM unnest($1::bytea[], $2::bigint[]) AS n (id, revision)
+         WHERE entries.id = n.id",
+        &[&column(rows, |(id, _)| id), &column(rows, |(_, revision)| *revision)],
     )?;
     all(session, changed, rows.len())
 }

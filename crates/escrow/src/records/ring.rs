@@ -11,13 +11,12 @@ use zeroize::Zeroizing;
 use super::RecordKeys;
 use crate::audit::SESSIONS;
 use crate::escrow::Inner;
+use crate::history::{self, Events};
 use crate::keys::KeyPair;
-use crate::opener::{self, Events};
 use crate::roster::Trust;
 use crate::store::{EntryRow, RecordRow, View};
 use crate::{
-    Disclosure, Entry, EntryId, EntryState, EscrowError, EventKind, Facts, Filter, Opener, Purpose, Role, check, seal,
-    wrap,
+    Disclosure, Entry, EntryId, EntryState, EscrowError, EventKind, Filter, Opener, Purpose, Role, check, seal, wrap,
 };
 
 /// How often keys are looked at again that change while they are opened.
@@ -54,10 +53,10 @@ pub(crate) fn generations(view: &dyn View, trust: &Trust) -> Result<Vec<Generati
     for row in rows(view)? {
         let entry = Entry::try_from(&row)?;
         let mut events = Events::new();
-        opener::verify_history(view, trust, entry.id, &row, &mut events)?;
-        let of = |kind: EventKind| events.values().find(|event| event.kind == kind.as_str());
+        let told = history::told(view, trust, entry.id, &row, &mut events)?;
+        let of = |kind: EventKind| told.iter().find(|(one, _)| *one == kind).map(|(_, facts)| facts);
         let Some(made) = of(EventKind::DeskKeyMade) else { continue };
-        let number = Facts::from_json(&made.facts).and_then(|facts| facts.number(GENERATION)).unwrap_or(1);
+        let number = made.number(GENERATION).unwrap_or(1);
         let (replaced, closed) = (of(EventKind::DeskKeyReplaced).is_some(), of(EventKind::DeskRecordsSealed).is_some());
         found.push(Generation { id: entry.id, row, number, replaced, closed });
     }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use oathburn_oath::{TokenRecord, UnixTime};
 
 use super::{Change, Record, Records, Ring, SWEEP_AFTER};
+use crate::history::Events;
 use crate::journal::{Draft, EventDraft};
-use crate::opener::{Events, fits};
+use crate::opener::fits;
 use crate::roster::Trust;
 use crate::store::{RecordRow, View};
-use crate::{Disclosure, Entry, EscrowError, Opener};
+use crate::{Disclosure, Entry, EntryId, EscrowError, Opener};
 
 /// Deeds that are written together, in one transaction: each sees what those before it have changed, and one that fails leaves
 /// nothing behind. Nothing of them is durable before [`Records::together`] returns; until then nothing may be told of them.
@@ -97,9 +98,21 @@ impl Together<'_> {
         let event = EventDraft { operator: Some(operator.to_owned()), ..event };
         // What cannot be noted is the fault of this deed, and of no other.
         event.check(&self.records.escrow.who)?;
-        let record = self.opener.record(self.view, self.trust, entry, &mut self.verified)?;
+        let (record, row) = self.opener.record_and_row(self.view, self.trust, entry, &mut self.verified)?;
+        self.verified.keep(entry.id, row);
         self.begun.events.push(event);
         Ok(record)
+    }
+
+    /// The entry with this id, as it stands in the store.
+    pub fn entry(&self, id: &EntryId) -> Result<Entry, EscrowError> {
+        let row = self.view.entry(id)?.ok_or_else(|| EscrowError::EntryUnknown { text: id.to_string() })?;
+        Entry::try_from(&row)
+    }
+
+    /// An id that is made of a text, as [`Records::id_of`] makes it.
+    pub fn id_of(&self, kind: &str, text: &str) -> [u8; 32] {
+        self.ring.id(kind, text)
     }
 
     fn row(&self, kind: &str, id: &[u8]) -> Result<Option<RecordRow>, EscrowError> {

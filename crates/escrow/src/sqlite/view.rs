@@ -26,6 +26,10 @@ const ENTRY_COLUMNS: &str = "id, family, serial, slot, algorithm, digits, time_s
     counter, line, manufacturer";
 const EVENT_SELECT: &str = "SELECT e.writer, w.key, e.sequence, e.previous, e.roster, e.time, e.uid, e.host, \
     e.operator, e.kind, e.facts, e.reason, e.hash, e.signature FROM events e LEFT JOIN writers w ON w.id = e.writer";
+const HISTORY_SELECT: &str = "SELECT e.writer, w.key, e.sequence, e.previous, e.roster, e.time, e.uid, e.host, \
+    e.operator, e.kind, e.facts, e.reason, e.hash, e.signature, t.position, t.entry, t.revision, t.digest, t.facts \
+    FROM event_entries t LEFT JOIN events e ON e.writer = t.writer AND e.sequence = t.sequence \
+    LEFT JOIN writers w ON w.id = e.writer WHERE t.entry = ?1";
 const SESSION_SELECT: &str = "SELECT s.id, s.roster, s.created_at, s.wrap, w.key, s.sequence, s.writer \
     FROM sessions s LEFT JOIN writers w ON w.id = s.writer";
 
@@ -152,13 +156,25 @@ fn seal(row: &Row<'_>) -> rusqlite::Result<SealRow> {
 }
 
 fn touch(row: &Row<'_>) -> rusqlite::Result<Touch> {
+    touch_from(row, 0)
+}
+
+/// A touch, which begins at some column.
+fn touch_from(row: &Row<'_>, first: usize) -> rusqlite::Result<Touch> {
     Ok(Touch {
-        position: row.get(0)?,
-        entry: row.get(1)?,
-        revision: row.get(2)?,
-        digest: row.get(3)?,
-        facts: text(row, 4)?,
+        position: row.get(first)?,
+        entry: row.get(first + 1)?,
+        revision: row.get(first + 2)?,
+        digest: row.get(first + 3)?,
+        facts: text(row, first + 4)?,
     })
+}
+
+fn event_of_entry(row: &Row<'_>) -> rusqlite::Result<Option<EventRow>> {
+    if row.get_ref(0)? == ValueRef::Null {
+        return Ok(None);
+    }
+    Ok(Some(EventRow { touched: vec![touch_from(row, 14)?], ..event(row)? }))
 }
 
 fn touch_key(row: &Row<'_>) -> rusqlite::Result<TouchKey> {
@@ -354,6 +370,10 @@ impl View for SqliteView<'_> {
             [entry.as_bytes()],
             touch_key,
         )
+    }
+
+    fn history_of(&self, entry: &EntryId) -> Result<Vec<Option<EventRow>>, EscrowError> {
+        self.list(HISTORY_SELECT, [entry.as_bytes()], event_of_entry)
     }
 
     fn events(&self, filter: &EventFilter, after: (i64, i64), limit: usize) -> Result<Vec<EventRow>, EscrowError> {

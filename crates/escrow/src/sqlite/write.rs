@@ -53,6 +53,9 @@ pub(super) fn write(connection: &Connection, commit: &Commit) -> rusqlite::Resul
     for entry in &commit.changed_entries {
         update_entry(connection, entry)?;
     }
+    for (id, revision) in &commit.revised_entries {
+        revise_entry(connection, id, *revision)?;
+    }
     for id in &commit.dropped_sessions {
         connection.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute([id])?;
     }
@@ -61,8 +64,14 @@ pub(super) fn write(connection: &Connection, commit: &Commit) -> rusqlite::Resul
     }
     batches::write(connection, commit, writer_number)?;
     records::write(connection, commit)?;
+    let mut known: Option<(&[u8], i64)> = None;
     for event in &commit.events {
-        write_event(connection, event)?;
+        let number = match known {
+            Some((writer, number)) if writer == event.writer => number,
+            _ => writer_number(connection, &event.writer)?,
+        };
+        known = Some((&event.writer, number));
+        write_event(connection, event, number)?;
     }
     Ok(())
 }
@@ -195,8 +204,14 @@ fn update_entry(connection: &Connection, entry: &EntryRow) -> rusqlite::Result<(
     if changed == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(changed)) }
 }
 
-fn write_event(connection: &Connection, event: &EventRow) -> rusqlite::Result<()> {
-    let writer = writer_number(connection, &event.writer)?;
+/// Writes a revision, and nothing else: no index has to be touched for it.
+fn revise_entry(connection: &Connection, id: &[u8], revision: i64) -> rusqlite::Result<()> {
+    let mut update = connection.prepare_cached("UPDATE entries SET revision = ?2 WHERE id = ?1")?;
+    let changed = update.execute(params![id, revision])?;
+    if changed == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(changed)) }
+}
+
+fn write_event(connection: &Connection, event: &EventRow, writer: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO events (writer, sequence, previous, roster, time, uid, host, operator, kind, facts, reason,
