@@ -60,10 +60,21 @@ impl Problem {
     }
 }
 
+/// After how many seconds it is worth while to ask again.
+const fn retry_after(error: &DeskError) -> Option<u64> {
+    match error {
+        DeskError::Throttled { seconds } => Some(*seconds),
+        DeskError::Script(ApiError::TooFast { .. }) => Some(1),
+        _ => None,
+    }
+}
+
 fn more(error: &DeskError) -> Map<String, Value> {
     let mut more = Map::new();
     match error {
-        DeskError::Throttled { seconds } => drop(more.insert("retry_after".into(), (*seconds).into())),
+        DeskError::Throttled { .. } | DeskError::Script(ApiError::TooFast { .. }) => {
+            more.insert("retry_after".into(), retry_after(error).into());
+        }
         DeskError::Register(RegisterError::Rows { problems }) => {
             let row = |problem: &crate::stations::StationsProblem| {
                 let fault = &problem.fault;
@@ -90,7 +101,7 @@ impl IntoResponse for DeskError {
     fn into_response(self) -> Response {
         let problem = Problem::of(&self);
         let mut response = problem.status.into_response();
-        if let Self::Throttled { seconds } = self {
+        if let Some(seconds) = retry_after(&self) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(challenge) = challenge(&self) {

@@ -6,6 +6,7 @@
 
 mod error;
 pub(crate) mod once;
+mod pace;
 mod scope;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 pub use self::error::ApiError;
+pub(crate) use self::pace::Pace;
 pub use self::scope::Scope;
 pub(crate) use self::scope::{Scoped, only};
 use crate::desk::{DeedFacts as _, deed};
@@ -240,6 +242,7 @@ impl Desk {
         if let Some(refusal) = script.refusal(now) {
             return Err(refusal.into());
         }
+        self.pace.enter(&script.name, now, self.settings().requests_per_script)?;
         let seen = LastUse { at: now.seconds(), address: address.to_canonical().to_string() };
         self.update::<LastUse, _>(&self.id_of::<LastUse>(&script.digest), |old| {
             let is_fresh = old.is_some_and(|old| seen.at < old.at.saturating_add(STEP) && seen.address == old.address);
@@ -266,6 +269,7 @@ mod tests {
     use oathburn_oath::Remedy as _;
 
     use super::*;
+    use crate::Settings;
     use crate::testing::Home;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -314,6 +318,22 @@ mod tests {
         let deeds: Vec<_> = events.iter().map(|event| (event.operator.as_deref(), event.facts.text("deed"))).collect();
         assert_eq!(deeds, [(Some("ada"), Some("script-added")), (Some("bob"), Some("script-revoked"))]);
         assert!(!format!("{events:?} {token:?}").contains(token.shown()));
+    }
+
+    #[test]
+    fn a_script_that_asks_too_fast_is_slowed_down_and_no_other() {
+        let home = Home::new();
+        let desk = home.desk_with(Settings { requests_per_script: 3, ..Settings::default() });
+        let (_, token) = desk.add_script("ada", &new("robot", &[Scope::TokensRead])).unwrap();
+        let (_, other) = desk.add_script("ada", &new("other", &[Scope::TokensRead])).unwrap();
+        let ask = |token: &ScriptToken| desk.script(token.shown(), HERE).map_err(|error| error.code());
+        for _ in 0..3 {
+            ask(&token).unwrap();
+        }
+        assert_eq!(ask(&token).unwrap_err(), "script-too-fast");
+        ask(&other).unwrap();
+        home.clock.pass(1);
+        ask(&token).unwrap();
     }
 
     #[test]

@@ -56,10 +56,15 @@ impl Home {
 
     /// A desk; each call opens one more of the same escrow.
     pub(crate) fn desk(&self) -> Desk {
+        self.desk_with(Settings::default())
+    }
+
+    /// The same, set up in another way.
+    pub(crate) fn desk_with(&self, settings: Settings) -> Desk {
         let clock: Arc<dyn Clock> = self.clock.clone();
         let escrow = Escrow::open(&self.url(), self.station(), &self.pins(), who(), clock.clone()).unwrap();
         let opener = escrow.opener(Officer::load(&self.folder.path().join("officer.key"), None).unwrap()).unwrap();
-        Desk::open(escrow, opener, clock, Settings::default()).unwrap()
+        Desk::open(escrow, opener, clock, settings).unwrap()
     }
 }
 

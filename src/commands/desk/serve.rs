@@ -61,6 +61,9 @@ pub(crate) struct Serve {
     /// How often codes of one token may be asked for within a day
     #[arg(long, value_name = "N", default_value_t = HelpdeskLimits::default().codes_per_token)]
     codes_per_token: usize,
+    /// How often one script may ask this desk within a second
+    #[arg(long, value_name = "N", default_value_t = Settings::default().requests_per_script, value_parser = clap::value_parser!(u32).range(1..))]
+    requests_per_script: u32,
 }
 
 impl Serve {
@@ -71,6 +74,7 @@ impl Serve {
             organisation: self.organisation,
             proxies: self.proxy,
             metrics_for: self.metrics,
+            requests_per_script: self.requests_per_script,
             helpdesk: HelpdeskLimits {
                 codes_per_clerk: self.codes_per_clerk,
                 codes_per_token: self.codes_per_token,

@@ -7,7 +7,7 @@ use super::{DAYS, Scope};
 use crate::work::RowFault;
 
 oathburn_oath::variants! {
-    ApiError: TokenMissing TokenWrong TokenExpired TokenRevoked TokenInUrl ScopeNeeded NameRefused NameTaken NameUnknown ScopesMissing ScopeUnknown Life RequestRefused MediaType AdminKept TicketMissing OrderRefused KeyReused UnderWay
+    ApiError: TokenMissing TokenWrong TokenExpired TokenRevoked TokenInUrl ScopeNeeded NameRefused NameTaken NameUnknown ScopesMissing ScopeUnknown Life RequestRefused MediaType AdminKept TicketMissing OrderRefused KeyReused UnderWay TooFast
 }
 
 /// What a script is refused at the desk's API, and what makes no script.
@@ -85,6 +85,12 @@ pub enum ApiError {
     /// Sent twice at a time, or the desk ended on the way.
     #[error("the request with this Idempotency-Key is under way")]
     UnderWay,
+    /// More requests within a second than one script may ask.
+    #[error("the script asks more than {most} times a second")]
+    TooFast {
+        /// How many it may.
+        most: u32,
+    },
 }
 
 fn cells(problems: usize) -> String {
@@ -101,6 +107,7 @@ impl ApiError {
             Self::OrderRefused { .. } | Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NameUnknown => StatusCode::NOT_FOUND,
             Self::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::TokenInUrl
             | Self::NameRefused
             | Self::ScopesMissing
@@ -142,6 +149,7 @@ impl ApiError {
             },
             Self::KeyReused,
             Self::UnderWay,
+            Self::TooFast { most: 100 },
         ]
     }
 }
@@ -168,6 +176,7 @@ impl Remedy for ApiError {
             Self::OrderRefused { .. } => "order-not-given",
             Self::KeyReused => "idempotency-key-reused",
             Self::UnderWay => "request-under-way",
+            Self::TooFast { .. } => "script-too-fast",
         }
     }
 
@@ -198,6 +207,7 @@ impl Remedy for ApiError {
             Self::OrderRefused { .. } => "mend the rows that are named, and send the whole list again",
             Self::KeyReused => "take a new key for each request, and the same one only to repeat it",
             Self::UnderWay => "ask again in a few minutes, with the same key",
+            Self::TooFast { .. } => "wait for a second; ask for many things in one request, such as a whole list",
         };
         Some(text.into())
     }

@@ -117,6 +117,26 @@ fn scripts_and_tokens_have_the_limits_of_the_helpdesk() {
 }
 
 #[test]
+fn a_script_that_runs_wild_is_told_to_wait_and_others_go_on() {
+    let office = Office::with(Settings { requests_per_script: 5, ..Settings::default() });
+    let (wild, calm) = (office.script("wild", &[Scope::TokensRead]), office.script("calm", &[Scope::TokensRead]));
+    for _ in 0..5 {
+        wild.get("/api/v1/whoami", &[]).expect(200);
+    }
+    // Whatever it asks, also what it may not.
+    for path in ["/api/v1/whoami", "/api/v1/people"] {
+        let refused = wild.get(path, &[]);
+        assert_eq!(refused.refused(429), "script-too-fast");
+        assert_eq!(refused.json["error"]["retry_after"], 1);
+        assert_eq!(refused.reply.header("retry-after"), Some("1"));
+        assert!(refused.json["error"]["remedy"].as_str().unwrap().contains("wait"));
+    }
+    calm.get("/api/v1/whoami", &[]).expect(200);
+    office.clock.pass(1);
+    wild.get("/api/v1/whoami", &[]).expect(200);
+}
+
+#[test]
 fn codes_that_are_read_out_tell_what_is_wrong() {
     let office = Office::open();
     let entry = office.burned("8659622000001", "bob@example.com", SEED);
