@@ -7,6 +7,7 @@ use oathburn_escrow::{Deed, Escrow, Fact, Facts, Opener, Records};
 use oathburn_oath::{Clock, UnixTime};
 
 use crate::journal::Journal;
+use crate::scripts::Pace;
 use crate::stations::Register;
 use crate::work::LeaseTerms;
 use crate::{DeskError, HelpdeskLimits, Limits};
@@ -26,6 +27,8 @@ pub struct Settings {
     pub helpdesk: HelpdeskLimits,
     /// Addresses beside this machine that may read `/metrics`.
     pub metrics_for: Vec<IpAddr>,
+    /// How often one script may ask this desk within a second.
+    pub requests_per_script: u32,
 }
 
 impl Default for Settings {
@@ -37,6 +40,7 @@ impl Default for Settings {
             leases: LeaseTerms::default(),
             helpdesk: HelpdeskLimits::default(),
             metrics_for: Vec::new(),
+            requests_per_script: 100,
         }
     }
 }
@@ -48,6 +52,7 @@ pub struct Desk {
     pub(crate) records: Records,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) journal: Journal,
+    pub(crate) pace: Pace,
     register: Register,
     settings: Settings,
 }
@@ -59,7 +64,8 @@ impl Desk {
         let opener = Arc::new(opener);
         let (own, key, time) = (records.clone(), Arc::clone(&opener), Arc::clone(&clock));
         let register = Register::new(&escrow, own, key, time, &settings.organisation);
-        Ok(Self { escrow, opener, records, clock, journal: Journal::default(), register, settings })
+        let journal = Journal::new(records.clone(), Arc::clone(&opener));
+        Ok(Self { escrow, opener, records, clock, journal, pace: Pace::default(), register, settings })
     }
 
     /// The stations that it knows.

@@ -3,13 +3,17 @@
 
 use std::num::NonZeroUsize;
 
-use oathburn_escrow::{Disclosure, Entry, Event, EventFilter, Facts, Filter, Opener, Purpose};
+use oathburn_escrow::{Disclosure, Entry, Event, EventFilter, Facts, Filter, Opener, Purpose, Together};
 use oathburn_formats::{Explained, KeyUri, explain};
-use oathburn_oath::{ClockReading, DisplayedCode, Sighting, TimedCode, Totp, UnixTime, Window};
+use oathburn_oath::{ClockReading, DisplayedCode, Sighting, TimedCode, TokenRecord, Totp, UnixTime, Window};
 use oathburn_station::{CodeSearch, DriftOrder, DriftReport, Models, Station};
 
+use crate::blocking::blocking;
+use crate::journal::Pending;
+use crate::people::Person;
+use crate::session::{self, Visit};
 use crate::throttle::Rate;
-use crate::{Desk, DeskError};
+use crate::{App, Desk, DeskError, Role};
 
 /// Entries that a search shows.
 pub(crate) const MOST_FOUND: usize = 50;
@@ -103,7 +107,15 @@ pub(crate) fn token(desk: &Desk, id: &str) -> Result<Entry, DeskError> {
     if id.len() != ID {
         return Err(DeskError::PageUnknown);
     }
-    let found = desk.escrow.entry(id)?;
+    a_token(desk.escrow.entry(id)?, id)
+}
+
+/// The same in a transaction that is shared with others.
+fn token_in(together: &Together<'_>, id: &str) -> Result<Entry, DeskError> {
+    a_token(together.entry(&id.parse().map_err(|_| DeskError::PageUnknown)?)?, id)
+}
+
+fn a_token(found: Entry, id: &str) -> Result<Entry, DeskError> {
     if found.is_of_token() && found.id.to_string() == id { Ok(found) } else { Err(DeskError::PageUnknown) }
 }
 
@@ -122,22 +134,83 @@ pub(crate) fn known_drift(desk: &Desk, entry: &Entry) -> Result<Option<ClockRead
     Ok(station.known_drift(entry)?)
 }
 
-/// Gives codes away. That, by whom and why is durable before a code is made. `by` is a person, or a script, whose limits count.
+/// Who asks for codes.
+#[derive(Clone, Debug)]
+pub(crate) enum Asker {
+    /// Whoever is signed in with a visit, and may give codes.
+    Visit(Visit),
+    /// A script whose token was good, by its name.
+    Script(String),
+}
+
+/// What is written, and opened, for whoever asks for codes.
+pub(crate) struct Opened {
+    person: Option<Person>,
+    entry: Entry,
+    record: TokenRecord,
+    now: UnixTime,
+}
+
+/// Gives codes away, to a person or to a script, whose limits count. That, by whom and why is durable before a code is made.
+pub(crate) async fn give(
+    app: &App,
+    by: Asker,
+    id: &str,
+    wanted: Wanted,
+    grounds: Grounds,
+) -> Result<(Option<Person>, Given), DeskError> {
+    let drift = if wanted.on_token {
+        let id = id.to_owned();
+        blocking(app, move |desk| known_drift(desk, &token(desk, &id)?)).await?
+    } else {
+        None
+    };
+    let opened = open(&app.desk, by, id, wanted, grounds)?.done().await?;
+    given(opened, wanted, drift)
+}
+
+/// The same for whoever may block.
+#[cfg(test)]
 pub(crate) fn codes(desk: &Desk, by: &str, id: &str, wanted: Wanted, grounds: &Grounds) -> Result<Given, DeskError> {
-    let entry = token(desk, id)?;
-    let params = entry.params.totp()?;
-    let now = desk.now();
+    let drift = if wanted.on_token { known_drift(desk, &token(desk, id)?)? } else { None };
+    let opened = open(desk, Asker::Script(by.into()), id, wanted, grounds.clone())?.wait()?;
+    given(opened, wanted, drift).map(|(_, given)| given)
+}
+
+/// Looks at who asks and for what, counts, notes and opens, in one transaction with what others ask for at the same time: a
+/// try that is refused counts for nobody.
+fn open(desk: &Desk, by: Asker, id: &str, wanted: Wanted, grounds: Grounds) -> Result<Pending<Opened>, DeskError> {
+    let (id, limits) = (id.to_owned(), desk.settings().helpdesk);
+    desk.soon(move |together| {
+        let (name, person) = match &by {
+            Asker::Script(name) => (name.clone(), None),
+            Asker::Visit(visit) => {
+                let person = session::person_in(together, visit)?;
+                person.require(Role::Helpdesk)?;
+                (person.name.clone(), Some(person))
+            }
+        };
+        let entry = token_in(together, &id)?;
+        entry.params.totp()?;
+        let now = together.now();
+        let disclosure = disclosure(wanted, &grounds, now)?;
+        for (rate, whose) in [
+            (Rate::new("helpdesk codes clerk", limits.codes_per_clerk, 3600), name.clone()),
+            (Rate::new("helpdesk codes token", limits.codes_per_token, 24 * 3600), entry.id.to_string()),
+        ] {
+            rate.of_in(together, &whose).enter(together)?;
+        }
+        let record = together.disclose(&name, &entry, &disclosure)?;
+        Ok(Opened { person, entry, record, now })
+    })
+}
+
+/// What is noted of codes that are given.
+fn disclosure(wanted: Wanted, grounds: &Grounds, now: UnixTime) -> Result<Disclosure, DeskError> {
     let at = wanted.at.unwrap_or(now);
     if at.seconds() > now.seconds().saturating_add(FURTHEST) || wanted.past > MOST_PAST || wanted.future > MOST_FUTURE {
         return Err(DeskError::CodesTooMany);
     }
-    let limits = desk.settings().helpdesk;
-    let rates = [
-        Rate::new("helpdesk codes clerk", limits.codes_per_clerk, 3600).of(desk, by),
-        Rate::new("helpdesk codes token", limits.codes_per_token, 24 * 3600).of(desk, &entry.id.to_string()),
-    ];
-    let drift = if wanted.on_token { known_drift(desk, &entry)? } else { None };
-    let ahead = drift.map_or(0, |known| known.drift.seconds());
     let facts = Facts::new()
         .with("at", i64::try_from(at.seconds()).unwrap_or(i64::MAX))
         .with("from_offset", -i64::from(wanted.past))
@@ -145,20 +218,24 @@ pub(crate) fn codes(desk: &Desk, by: &str, id: &str, wanted: Wanted, grounds: &G
         .with("clock", if wanted.on_token { "token" } else { "service" })
         .with_some("ticket", grounds.ticket.as_deref());
     let reason = Some(grounds.reason.clone());
-    let disclosure = Disclosure { facts, reason, ..Disclosure::new(Purpose::ShowCodes) };
-    let (clerk, chosen) = (by.to_owned(), entry.clone());
-    // Counted, noted and opened with what others ask for at the same time: a try that is refused counts for nobody.
-    let record = desk.together(move |together| {
-        rates.iter().try_for_each(|rate| rate.enter(together))?;
-        Ok(together.disclose(&clerk, &chosen, &disclosure)?)
-    })?;
-    let totp = Totp::new(&record.seed, params);
+    Ok(Disclosure { facts, reason, ..Disclosure::new(Purpose::ShowCodes) })
+}
+
+/// The codes, with what is known of the token's clock applied.
+fn given(
+    Opened { person, entry, record, now }: Opened,
+    wanted: Wanted,
+    drift: Option<ClockReading>,
+) -> Result<(Option<Person>, Given), DeskError> {
+    let ahead = drift.map_or(0, |known| known.drift.seconds());
+    let totp = Totp::new(&record.seed, entry.params.totp()?);
+    let at = wanted.at.unwrap_or(now);
     let mut codes: Vec<_> = totp.window(at.offset(ahead), wanted.past, wanted.future).collect();
     for timed in &mut codes {
         timed.valid_from = timed.valid_from.offset(-ahead);
         timed.valid_until = timed.valid_until.offset(-ahead);
     }
-    Ok(Given { entry, codes, now })
+    Ok((person, Given { entry, codes, now }))
 }
 
 /// One or two codes that somebody reads out, as a clerk types them.
@@ -175,23 +252,18 @@ pub(crate) fn drift(
     id: &str,
     sighting: Sighting,
 ) -> Result<(Entry, Option<DriftReport>), DeskError> {
-    let entry = token(desk, id)?;
-    compare(desk, by)?;
+    let (entry, record) = compare(desk, by, id, None)?;
     let report = as_station(desk, by, |station| {
         let order = DriftOrder { at: desk.now(), window: Window::around(DRIFT_STEPS), tolerance: TOLERANCE };
-        Ok(station.drift_of_codes(&entry, sighting, order)?)
+        Ok(station.drift_of_opened(&entry, &record, sighting, order)?)
     })?;
     Ok((entry, report))
 }
 
 /// Why a token shows other codes than its seed makes.
 pub(crate) fn why(desk: &Desk, by: &str, id: &str, sighting: Sighting) -> Result<(Entry, Explained), DeskError> {
-    let entry = token(desk, id)?;
+    let (entry, record) = compare(desk, by, id, Some("explained"))?;
     let params = entry.params.totp()?;
-    compare(desk, by)?;
-    let facts = Facts::new().with("deed", "explained");
-    let disclosure = Disclosure { facts, ..Disclosure::new(Purpose::CompareCode) };
-    let record = desk.opener.acting_for(by).open(&entry, &disclosure)?;
     let uri = KeyUri {
         issuer: None,
         account: Some("token".into()),
@@ -207,17 +279,31 @@ pub(crate) fn why(desk: &Desk, by: &str, id: &str, sighting: Sighting) -> Result
 
 /// Whose token shows this: the whole escrow is searched.
 pub(crate) fn identify(desk: &Desk, by: &str, sighting: Sighting) -> Result<CodeSearch, DeskError> {
-    compare(desk, by)?;
+    let (most, name) = (desk.settings().helpdesk.comparisons_per_clerk, by.to_owned());
+    desk.together(move |together| count_comparison(together, most, &name))?;
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     as_station(desk, by, |station| {
         Ok(station.identify_code(sighting, desk.now(), Window::around(IDENTIFY_STEPS), threads)?)
     })
 }
 
+/// Opens a token to compare with it what somebody reads out: counted and noted with what others ask for at the same time.
+fn compare(desk: &Desk, by: &str, id: &str, what: Option<&'static str>) -> Result<(Entry, TokenRecord), DeskError> {
+    let (most, name, id) = (desk.settings().helpdesk.comparisons_per_clerk, by.to_owned(), id.to_owned());
+    desk.together(move |together| {
+        let entry = token_in(together, &id)?;
+        entry.params.totp()?;
+        count_comparison(together, most, &name)?;
+        let facts = Facts::new().with_some("deed", what);
+        let disclosure = Disclosure { facts, ..Disclosure::new(Purpose::CompareCode) };
+        let record = together.disclose(&name, &entry, &disclosure)?;
+        Ok((entry, record))
+    })
+}
+
 /// Whoever compares often enough guesses.
-fn compare(desk: &Desk, by: &str) -> Result<(), DeskError> {
-    let most = desk.settings().helpdesk.comparisons_per_clerk;
-    Rate::new("helpdesk comparisons", most, 3600).enter(desk, by).map(drop)
+fn count_comparison(together: &mut Together<'_>, most: usize, by: &str) -> Result<(), DeskError> {
+    Rate::new("helpdesk comparisons", most, 3600).of_in(together, by).enter(together)
 }
 
 fn as_station<T>(

@@ -7,13 +7,13 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use data_encoding::BASE64URL_NOPAD;
-use oathburn_escrow::EscrowError;
+use oathburn_escrow::{EscrowError, Together};
 use oathburn_oath::UnixTime;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::people::{Account, Person};
-use crate::table::{Next, Stored, Write};
+use crate::table::{Next, Stored, Write, change_in, get_in};
 use crate::{App, Desk, DeskError, csrf};
 
 /// How long a session lasts, in seconds: a working day.
@@ -185,6 +185,25 @@ pub(crate) fn person(desk: &Desk, visit: Visit) -> Result<Person, DeskError> {
         })?;
     }
     Ok(Person { name: account.name, roles: account.roles, visit })
+}
+
+/// The same in a transaction that is shared with others.
+pub(crate) fn person_in(together: &mut Together<'_>, visit: &Visit) -> Result<Person, DeskError> {
+    if visit.is_new {
+        return Err(DeskError::SignInNeeded);
+    }
+    let id = together.id_of(Session::KIND, &visit.number);
+    let session = get_in::<Session>(together, &id)?.ok_or(DeskError::SignInNeeded)?.value;
+    let account_id = together.id_of(Account::KIND, &session.name);
+    let account = get_in::<Account>(together, &account_id)?.ok_or(DeskError::SignInNeeded)?.value;
+    if account.generation != session.generation {
+        return Err(DeskError::SignInNeeded);
+    }
+    let now = together.now().seconds();
+    if now >= session.seen.saturating_add(STEP) {
+        change_in::<Session>(together, &id, |_| Ok(Session { seen: now, ..session }))?;
+    }
+    Ok(Person { name: account.name, roles: account.roles, visit: visit.clone() })
 }
 
 /// Whether somebody is still signed in with this visit, without using the session.

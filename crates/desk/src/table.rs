@@ -183,13 +183,18 @@ impl Desk {
     }
 }
 
+/// The value with this id, in a transaction that is shared with others.
+pub(crate) fn get_in<T: Stored>(together: &Together<'_>, id: &[u8]) -> Result<Option<Kept<T>>, DeskError> {
+    together.get(T::KIND, id)?.as_ref().map(read).transpose()
+}
+
 /// Shows a value to `next`, and does what it says in a transaction that is shared with others.
 pub(crate) fn change_in<T: Stored>(
     together: &mut Together<'_>,
     id: &[u8],
     next: impl FnOnce(Option<&T>) -> Result<T, DeskError>,
 ) -> Result<(), DeskError> {
-    let kept = together.get(T::KIND, id)?.as_ref().map(read::<T>).transpose()?;
+    let kept = get_in::<T>(together, id)?;
     let value = next(kept.as_ref().map(|kept| &kept.value))?;
     let write = match &kept {
         Some(kept) => Write::over(kept, &value)?,

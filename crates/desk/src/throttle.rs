@@ -37,12 +37,39 @@ pub(crate) const PASSWORD: Rate = Rate { name: "password", most: 100, span: 24 *
 /// day.
 pub(crate) const CODE: Rate = Rate { name: "code", most: 10, span: 24 * 3600 };
 
-/// When something was tried, in Unix seconds, oldest first.
+/// When something was tried, oldest first.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Tries {
-    times: Vec<u64>,
+    times: Vec<Tried>,
     ends: u64,
+}
+
+/// A second in which something was tried, in Unix seconds, and how often where it was more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Tried {
+    Once(u64),
+    Often(u64, usize),
+}
+
+impl Tried {
+    const fn new(time: u64, count: usize) -> Self {
+        if count == 1 { Self::Once(time) } else { Self::Often(time, count) }
+    }
+
+    const fn time(self) -> u64 {
+        match self {
+            Self::Once(time) | Self::Often(time, _) => time,
+        }
+    }
+
+    const fn count(self) -> usize {
+        match self {
+            Self::Once(_) => 1,
+            Self::Often(_, count) => count,
+        }
+    }
 }
 
 impl Stored for Tries {
@@ -70,18 +97,31 @@ impl Rate {
 
     /// The tries of somebody, to be counted in a transaction that is shared with others.
     pub(crate) fn of(&self, desk: &Desk, whose: &str) -> Counted {
-        Counted { id: desk.id_of::<Tries>(&format!("{}\n{whose}", self.name)), rate: *self }
+        Counted { id: desk.id_of::<Tries>(&self.text(whose)), rate: *self }
+    }
+
+    /// The same in such a transaction.
+    pub(crate) fn of_in(&self, together: &Together<'_>, whose: &str) -> Counted {
+        Counted { id: together.id_of(Tries::KIND, &self.text(whose)), rate: *self }
+    }
+
+    fn text(&self, whose: &str) -> String {
+        format!("{}\n{whose}", self.name)
     }
 
     fn one_more(&self, tries: Option<&Tries>, now: u64) -> Result<Tries, DeskError> {
         let mut times = tries.cloned().unwrap_or_default().times;
-        times.retain(|time| now < time.saturating_add(self.span));
-        if times.len() >= self.most {
-            let free = times.first().map_or(self.span, |first| first.saturating_add(self.span).saturating_sub(now));
+        times.retain(|tried| now < tried.time().saturating_add(self.span));
+        if times.iter().map(|tried| tried.count()).sum::<usize>() >= self.most {
+            let first = times.first().map(|tried| tried.time());
+            let free = first.map_or(self.span, |first| first.saturating_add(self.span).saturating_sub(now));
             return Err(DeskError::Throttled { seconds: free.max(1) });
         }
-        times.push(now);
-        let ends = times.iter().max().map_or(now, |last| last.saturating_add(self.span));
+        match times.last_mut() {
+            Some(last) if last.time() == now => *last = Tried::new(now, last.count() + 1),
+            _ => times.push(Tried::Once(now)),
+        }
+        let ends = times.iter().map(|tried| tried.time()).max().map_or(now, |last| last.saturating_add(self.span));
         Ok(Tries { times, ends })
     }
 }
@@ -107,8 +147,11 @@ impl Entered {
         desk.update::<Tries, _>(&self.id, |tries| {
             let Some(tries) = tries else { return Ok((Next::Keep, ())) };
             let mut tries = tries.clone();
-            if let Some(at) = tries.times.iter().rposition(|time| *time == self.time) {
-                tries.times.remove(at);
+            if let Some(at) = tries.times.iter().rposition(|tried| tried.time() == self.time) {
+                match tries.times[at].count() {
+                    1 => drop(tries.times.remove(at)),
+                    count => tries.times[at] = Tried::new(self.time, count - 1),
+                }
             }
             Ok((if tries.times.is_empty() { Next::Delete } else { Next::Put(tries) }, ()))
         })
@@ -147,6 +190,24 @@ mod tests {
         assert!(THREE.enter(&desks[0], "ada").is_err());
         home.clock.pass(60);
         let _all_are = THREE.enter(&desks[0], "ada").unwrap();
+    }
+
+    #[test]
+    fn tries_of_one_second_are_kept_as_one_and_those_of_before_are_read() {
+        let home = Home::new();
+        let desk = home.desk();
+        for _ in 0..3 {
+            let _counted = THREE.enter(&desk, "ada").unwrap();
+        }
+        let id = desk.id_of::<Tries>("test\nada");
+        let now = desk.now().seconds();
+        let kept = serde_json::to_value(desk.get::<Tries>(&id).unwrap().unwrap().value).unwrap();
+        assert_eq!(kept, serde_json::json!({ "times": [[now, 3]], "ends": now + 60 }));
+        let before = serde_json::json!({ "times": [now - 70, now - 5, now - 5, now], "ends": now + 60 });
+        let before: Tries = serde_json::from_value(before).unwrap();
+        assert!(matches!(THREE.one_more(Some(&before), now), Err(DeskError::Throttled { seconds: 55 })));
+        let more = THREE.one_more(Some(&before), now + 55).unwrap();
+        assert_eq!(more.times, [Tried::Once(now), Tried::Once(now + 55)]);
     }
 
     #[test]

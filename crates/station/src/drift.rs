@@ -1,7 +1,7 @@
 //! How far is a token's clock off, since when, and until when does a server bear it?
 
 use oathburn_escrow::{Disclosure, Entry, EventFilter, EventKind, Facts, Purpose};
-use oathburn_oath::{ClockReading, Drift, DriftRate, Sighting, TimeStep, Totp, UnixTime, Window};
+use oathburn_oath::{ClockReading, Drift, DriftRate, Sighting, TimeStep, TokenRecord, Totp, UnixTime, Window};
 use oathburn_token::{ClockSync, TokenInfo};
 
 use crate::{Station, StationError};
@@ -49,9 +49,21 @@ impl Station<'_> {
         sighting: Sighting,
         order: DriftOrder,
     ) -> Result<Option<DriftReport>, StationError> {
-        let params = entry.params.totp()?;
         let officer = self.officer.ok_or(StationError::OfficerNeeded)?;
+        entry.params.totp()?;
         let record = officer.opener()?.open(entry, &Disclosure::new(Purpose::CompareCode))?;
+        self.drift_of_opened(entry, &record, sighting, order)
+    }
+
+    /// The same with a record that was opened, and noted, to compare codes with it.
+    pub fn drift_of_opened(
+        &self,
+        entry: &Entry,
+        record: &TokenRecord,
+        sighting: Sighting,
+        order: DriftOrder,
+    ) -> Result<Option<DriftReport>, StationError> {
+        let params = entry.params.totp()?;
         let totp = Totp::new(&record.seed, params);
         let found = sighting.find(&totp, order.at, order.window);
         let Some((&steps, others)) = found.split_first() else { return Ok(None) };

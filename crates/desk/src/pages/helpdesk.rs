@@ -16,9 +16,10 @@ use super::layout::{layout, not_to_be_kept, token_field};
 use super::trail::{events_table, rows_of};
 use super::{notice, time};
 use crate::blocking::blocking;
-use crate::helpdesk::{self, Given, Grounds, MOST_FOUND, MOST_FUTURE, MOST_PAST, Wanted};
+use crate::helpdesk::{self, Asker, Given, Grounds, MOST_FOUND, MOST_FUTURE, MOST_PAST, Wanted};
 use crate::people::{Person, Role};
 use crate::problem::Problem;
+use crate::session::{self, Visit};
 use crate::{App, DeskError};
 
 pub(super) const HELPDESK: &str = "/helpdesk";
@@ -204,28 +205,32 @@ fn what_happened(story: &[Event]) -> Markup {
 
 async fn codes(
     State(app): State<App>,
-    person: Person,
+    visit: Visit,
     Path(id): Path<String>,
     Form(form): Form<CodesForm>,
 ) -> Result<Response, DeskError> {
-    person.require(Role::Helpdesk)?;
-    let (by, entry) = (person.clone(), id.clone());
-    let given = blocking(&app, move |desk| {
-        let grounds = Grounds::new(&form.reason, &form.ticket)?;
-        let count = |text: &str| match text.trim() {
-            "" => Ok(0),
-            text => text.parse().map_err(|_| DeskError::CodesTooMany),
-        };
-        let at = Some(form.at.trim()).filter(|at| !at.is_empty()).map(time::read).transpose()?;
-        let (past, future) = (count(&form.past)?, count(&form.future)?);
-        let wanted = Wanted { at, past, future, on_token: form.on_token.is_some() };
-        helpdesk::codes(desk, &by.name, &entry, wanted, &grounds)
-    })
-    .await;
-    match given {
-        Ok(given) => Ok(layout(&person, HELPDESK, "Codes", &shown(&given))),
-        Err(error) => again(&app, person, id, error).await,
+    // Who asks is looked at together with all the rest.
+    match give(&app, &visit, &id, &form).await {
+        Ok((Some(person), given)) => Ok(layout(&person, HELPDESK, "Codes", &shown(&given))),
+        Ok((None, _)) => Err(DeskError::Broken),
+        Err(error) => {
+            let person = blocking(&app, move |desk| session::person(desk, visit)).await?;
+            person.require(Role::Helpdesk)?;
+            again(&app, person, id, error).await
+        }
     }
+}
+
+async fn give(app: &App, visit: &Visit, id: &str, form: &CodesForm) -> Result<(Option<Person>, Given), DeskError> {
+    let grounds = Grounds::new(&form.reason, &form.ticket)?;
+    let count = |text: &str| match text.trim() {
+        "" => Ok(0),
+        text => text.parse().map_err(|_| DeskError::CodesTooMany),
+    };
+    let at = Some(form.at.trim()).filter(|at| !at.is_empty()).map(time::read).transpose()?;
+    let (past, future) = (count(&form.past)?, count(&form.future)?);
+    let wanted = Wanted { at, past, future, on_token: form.on_token.is_some() };
+    helpdesk::give(app, Asker::Visit(visit.clone()), id, wanted, grounds).await
 }
 
 /// The token's page once more, where what was typed was wrong; else the error by itself.

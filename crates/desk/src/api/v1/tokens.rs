@@ -16,7 +16,7 @@ use super::audit::time;
 use super::bodies::{GiveCodes, Reading};
 use super::extract::{Body, By, Params};
 use crate::blocking::blocking;
-use crate::helpdesk::{self, Grounds, MOST_FOUND, Wanted};
+use crate::helpdesk::{self, Asker, Grounds, MOST_FOUND, Wanted};
 use crate::scripts::{ApiError, only};
 use crate::{App, DeskError};
 
@@ -99,11 +99,9 @@ pub(super) async fn codes(
     let grounds = Grounds::new(&wanted.reason, &wanted.ticket)?;
     let at: Option<UnixTime> = wanted.at.as_deref().map(time).transpose()?;
     let wanted = Wanted { at, past: wanted.past, future: wanted.future, on_token: wanted.on_token };
-    let given = blocking(&app, move |desk| {
-        let given = helpdesk::codes(desk, &by.name, &entry, wanted, &grounds).map_err(unknown(&entry))?;
-        Ok(GivenCodes::from(&given))
-    });
-    Ok(Json(given.await?))
+    let given = helpdesk::give(&app, Asker::Script(by.name), &entry, wanted, grounds).await;
+    let (_, given) = given.map_err(unknown(&entry))?;
+    Ok(Json(GivenCodes::from(&given)))
 }
 
 /// How far a token's clock is off, told by what it shows
