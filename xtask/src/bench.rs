@@ -71,8 +71,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
 pub(crate) fn build() -> Result<(), Failure> {
     let packages =
         ["oathburn", "oathburn-emulator", "oathburn-reader", "oathburn-oath", "oathburn-escrow", "oathburn-desk"];
-    let examples =
-        ["bare_burn", "bare_burn_libnfc", "code_rates", "fill", "escrow_rates", "station_rates", "desk_load"];
+    let examples = [
+        "bare_burn",
+        "bare_burn_libnfc",
+        "code_rates",
+        "fill",
+        "escrow_rates",
+        "station_rates",
+        "desk_load",
+        "postgres_server",
+    ];
     let mut cargo = place::cargo();
     cargo.args(["build", "--quiet", "--release", "--bins"]);
     for package in packages {
