@@ -25,6 +25,8 @@ use crate::{
 
 /// Rows that are read at a time where there may be many.
 pub(crate) const PAGE: usize = 500;
+/// Events that are read at a time. Each comes with all that it touched, which may be an import of thousands.
+pub(crate) const EVENTS: usize = 50;
 
 /// Who is asking; claimed facts that every event carries.
 #[derive(Clone, Debug, PartialEq, Eq)]

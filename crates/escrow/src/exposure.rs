@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::audit::{self, SESSIONS, WrapTable};
-use crate::escrow::PAGE;
+use crate::escrow::{EVENTS, PAGE};
 use crate::roster::Trust;
 use crate::store::{self, View};
 use crate::{Entry, EntryId, Escrow, EscrowError, EventFilter, EventKind, Facts, Member, Role, WriterId};
@@ -107,7 +107,7 @@ fn each_event(
     let filter = EventFilter { kind: Some(kind), ..EventFilter::default() };
     let mut after = (i64::MIN, i64::MIN);
     loop {
-        let page = view.events(&filter, after, PAGE)?;
+        let page = view.events(&filter, after, EVENTS)?;
         let Some(last) = page.last() else { return Ok(()) };
         after = (last.writer_number, last.sequence);
         for event in &page {

@@ -8,7 +8,7 @@ use oathburn_oath::Clock;
 use zeroize::Zeroizing;
 
 use crate::copy::transfer;
-use crate::escrow::{PAGE, seconds};
+use crate::escrow::{EVENTS, seconds};
 use crate::following::trust;
 use crate::heads::Heads;
 use crate::journal::{Draft, EventDraft, Journal};
@@ -241,7 +241,7 @@ fn sealed_since(url: &StoreUrl, trust: &Trust, heads: &Heads) -> Result<Vec<Seal
             let filter = EventFilter { writer: Some(writer), ..EventFilter::default() };
             let mut after = (row.id, known);
             loop {
-                let page = view.events(&filter, after, PAGE)?;
+                let page = view.events(&filter, after, EVENTS)?;
                 let Some(last) = page.last() else { break };
                 after = (last.writer_number, last.sequence);
                 for event in &page {

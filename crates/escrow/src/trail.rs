@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use data_encoding::HEXLOWER;
 use oathburn_oath::UnixTime;
 
-use crate::escrow::PAGE;
+use crate::escrow::EVENTS;
 use crate::roster::Trust;
 use crate::store::{self, EventRow, View};
 use crate::{EntryId, Escrow, EscrowError, Event, EventFilter, EventId, Facts, WriterId};
@@ -57,7 +57,7 @@ impl Escrow {
         store::read_once(&*self.inner.store, |view| {
             let mut after = (i64::MIN, i64::MIN);
             loop {
-                let page = view.events(filter, after, PAGE)?;
+                let page = view.events(filter, after, EVENTS)?;
                 let Some(last) = page.last() else { return Ok(()) };
                 after = (last.writer_number, last.sequence);
                 for row in &page {

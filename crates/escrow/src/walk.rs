@@ -3,12 +3,9 @@
 
 use data_encoding::HEXLOWER;
 
-use crate::escrow::PAGE;
+use crate::escrow::{EVENTS, PAGE};
 use crate::store::{BatchRow, ChainHead, Commit, View, WrapRow};
 use crate::{EscrowError, EventFilter, Filter, WriterId};
-
-/// Events that are read at a time. Each comes with all that it touched, which may be an import of thousands.
-const EVENTS: usize = 50;
 
 /// Some rows, parents before children, without the numbers that a store gives to writers.
 #[derive(Debug, PartialEq, Eq)]

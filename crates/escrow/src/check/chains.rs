@@ -6,7 +6,7 @@ use data_encoding::HEXLOWER;
 
 use super::{event_finding, finding};
 use crate::audit::{self, DUPLICATE_KEYS, SESSIONS, Verified, WrapTable};
-use crate::escrow::PAGE;
+use crate::escrow::EVENTS;
 use crate::roster::Trust;
 use crate::store::{ChainHead, EventRow, View, WrapRow};
 use crate::{CheckReport, EscrowError, EscrowId, EventFilter, EventId, EventKind, Facts, Finding, WriterId};
@@ -83,7 +83,7 @@ impl Chains {
         let mut reached = HashMap::new();
         let mut after = (i64::MIN, i64::MIN);
         loop {
-            let page = view.events(&EventFilter::default(), after, PAGE)?;
+            let page = view.events(&EventFilter::default(), after, EVENTS)?;
             let Some(last) = page.last() else {
                 check_closings(trust, &reached, report);
                 return Ok(chains);
