@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use crate::audit;
 use crate::projection::{Happening, Projection};
 use crate::roster::Trust;
-use crate::store::{EntryRow, EventRow, Touch, View};
+use crate::store::{EntryRow, EventRow, Touch, TouchKey, View};
 use crate::{EntryId, EscrowError, EventKind, Facts};
 
 /// When so many entries of one event were asked for in one state of the store, it is read whole: they are many.
@@ -116,9 +116,11 @@ fn past(
     events: &mut Events,
 ) -> Result<Vec<Past>, EscrowError> {
     let read = |past: Option<Past>| past.ok_or_else(|| damaged(&row.id, "an event of it cannot be read"));
-    let keys = view.touches_of(&id)?;
-    let mut all = Vec::with_capacity(keys.len());
-    if keys.iter().all(|key| events.whole.contains_key(&(key.writer, key.sequence))) {
+    let mut all = Vec::new();
+    // Where nothing was read whole, nobody need be asked where to look for it.
+    let keys = if events.whole.is_empty() { None } else { Some(view.touches_of(&id)?) };
+    let is_whole = |key: &TouchKey| events.whole.contains_key(&(key.writer, key.sequence));
+    if let Some(keys) = keys.filter(|keys| keys.iter().all(is_whole)) {
         for key in &keys {
             let event = &events.whole[&(key.writer, key.sequence)];
             all.push(read(Past::of(event, touch_at(event, key.position, row)?))?);
