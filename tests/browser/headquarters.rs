@@ -401,7 +401,8 @@ fn an_auditor_looks(office: &Office, browser: &mut Browser, enrolment: &str, sec
     browser.choose("What", "code-disclosed");
     browser.press("Show", "Audit");
     browser.fill("From (UTC)", "yesterday");
-    browser.press("Show", "Bad Request");
+    browser.press("Show", "Audit");
+    browser.refused("time-unreadable");
     browser.go("/audit", "Audit");
     let checkpoint = browser.download("Download", "oathburn-checkpoint.json");
     let file = office.machine.home().join("checkpoint.json");

@@ -265,6 +265,8 @@ pub struct EventFilter {
     pub kind: Option<EventKind>,
     /// Those of this writer.
     pub writer: Option<WriterId>,
+    /// Those that were done for this operator, by the whole name.
+    pub operator: Option<String>,
     /// Those at this time or later.
     pub since: Option<UnixTime>,
     /// Those before this time.

@@ -7,7 +7,7 @@ use oathburn_oath::UnixTime;
 
 use crate::escrow::EVENTS;
 use crate::roster::Trust;
-use crate::store::{self, EventRow, View};
+use crate::store::{self, EventRow, View, WriterRow};
 use crate::{EntryId, Escrow, EscrowError, Event, EventFilter, EventId, Facts, WriterId};
 
 /// Events of one chain that are read at a time where all chains are read at once: some touch a thousand entries.
@@ -92,16 +92,8 @@ impl Escrow {
         let trust = self.inner.followed();
         let mut refused = None;
         store::read_once(&*self.inner.store, |view| {
-            let mut chains = Vec::new();
-            for row in view.writers()? {
-                let writer = WriterId::from_slice(&row.key);
-                if writer.is_some() && (filter.writer.is_none() || filter.writer == writer) {
-                    let filter = EventFilter { writer, ..filter.clone() };
-                    let seen = writer.and_then(|writer| after.get(&writer)).copied().unwrap_or(0);
-                    let after = (row.id, i64::try_from(seen).unwrap_or(i64::MAX));
-                    chains.push(Chain { filter, after, read: VecDeque::new(), ended: false });
-                }
-            }
+            let seen = |writer| after.get(&writer).map_or(0, |seen| i64::try_from(*seen).unwrap_or(i64::MAX));
+            let mut chains = self.chains(view, filter, seen)?;
             loop {
                 let mut first: Option<(usize, (UnixTime, EventId))> = None;
                 for (place, chain) in chains.iter_mut().enumerate() {
@@ -122,17 +114,57 @@ impl Escrow {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Up to `limit` of the newest events that pass, by time.
+    /// Up to `limit` of the newest events that pass, by time. See [`Escrow::each_event_before`].
     pub fn newest_events(&self, filter: &EventFilter, limit: usize) -> Result<Vec<Event>, EscrowError> {
-        let mut newest: BTreeMap<(UnixTime, EventId), Event> = BTreeMap::new();
-        self.each_event::<EscrowError>(filter, |signed| {
-            newest.insert((signed.event.time, signed.event.id), signed.event);
-            if newest.len() > limit {
-                newest.pop_first();
+        let mut newest = self.newest_events_before(filter, &BTreeMap::new(), limit)?;
+        newest.reverse();
+        Ok(newest)
+    }
+
+    /// Up to `limit` of the newest events that pass, the newest first; of each writer who has a mark, those before it.
+    /// Whoever notes the oldest event of each writer, and goes on before it, sees every event of them once. No more of the
+    /// trail is read than that takes.
+    pub fn newest_events_before(
+        &self,
+        filter: &EventFilter,
+        before: &BTreeMap<WriterId, u64>,
+        limit: usize,
+    ) -> Result<Vec<Event>, EscrowError> {
+        let trust = self.inner.trust();
+        store::read_once(&*self.inner.store, |view| {
+            let mut chains = self.chains(view, filter, |writer| {
+                before.get(&writer).map_or(i64::MAX, |mark| i64::try_from(*mark).unwrap_or(i64::MAX))
+            })?;
+            let mut newest = Vec::new();
+            while newest.len() < limit {
+                let mut last: Option<(usize, (UnixTime, EventId))> = None;
+                for (place, chain) in chains.iter_mut().enumerate() {
+                    if let Some(next) = chain.last(view, &trust)?
+                        && last.is_none_or(|(_, last)| next > last)
+                    {
+                        last = Some((place, next));
+                    }
+                }
+                let Some(event) = last.and_then(|(place, _)| chains[place].read.pop_front()) else { break };
+                newest.push(event);
             }
-            Ok(())
-        })?;
-        Ok(newest.into_values().collect())
+            Ok(newest)
+        })
+    }
+
+    /// The chains of those writers who pass, each from the place that `from` says.
+    fn chains(
+        &self,
+        view: &dyn View,
+        filter: &EventFilter,
+        from: impl Fn(WriterId) -> i64,
+    ) -> Result<Vec<Chain>, EscrowError> {
+        let chain = |row: WriterRow| {
+            let writer = WriterId::from_slice(&row.key).filter(|writer| filter.writer.is_none_or(|one| one == *writer))?;
+            let filter = EventFilter { writer: Some(writer), ..filter.clone() };
+            Some(Chain { filter, place: (row.id, from(writer)), read: VecDeque::new(), ended: false })
+        };
+        Ok(view.writers()?.into_iter().filter_map(chain).collect())
     }
 
     /// Everybody who was ever on the roster, with the newest label.
@@ -151,8 +183,8 @@ impl Escrow {
 /// The events of one writer that pass a filter, as they are read.
 struct Chain {
     filter: EventFilter,
-    /// The writer's number, and the event after which reading goes on.
-    after: (i64, i64),
+    /// The writer's number, and the event after which, or before which, reading goes on.
+    place: (i64, i64),
     read: VecDeque<Event>,
     ended: bool,
 }
@@ -161,14 +193,31 @@ impl Chain {
     /// When the next event was signed, and which it is.
     fn first(&mut self, view: &dyn View, trust: &Trust) -> Result<Option<(UnixTime, EventId)>, EscrowError> {
         if self.read.is_empty() && !self.ended {
-            let page = view.events(&self.filter, self.after, CHAIN_PAGE)?;
+            let page = view.events(&self.filter, self.place, CHAIN_PAGE)?;
             self.ended = page.len() < CHAIN_PAGE;
             if let Some(last) = page.last() {
-                self.after = (last.writer_number, last.sequence);
+                self.place = (last.writer_number, last.sequence);
             }
             self.read = page.iter().map(|row| Event::read(row, trust)).collect::<Result<_, _>>()?;
         }
-        Ok(self.read.front().map(|event| (event.time, event.id)))
+        Ok(self.next())
+    }
+
+    /// The same where the chain is read from its end.
+    fn last(&mut self, view: &dyn View, trust: &Trust) -> Result<Option<(UnixTime, EventId)>, EscrowError> {
+        if self.read.is_empty() && !self.ended {
+            let page = view.events_before(&self.filter, self.place, CHAIN_PAGE)?;
+            self.ended = page.len() < CHAIN_PAGE;
+            if let Some(last) = page.last() {
+                self.place = (last.writer_number, last.sequence);
+            }
+            self.read = page.iter().map(|row| Event::read(row, trust)).collect::<Result<_, _>>()?;
+        }
+        Ok(self.next())
+    }
+
+    fn next(&self) -> Option<(UnixTime, EventId)> {
+        self.read.front().map(|event| (event.time, event.id))
     }
 }
 

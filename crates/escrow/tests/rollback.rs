@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use oathburn_escrow::*;
@@ -279,9 +280,24 @@ fn events_are_handed_out_by_time_and_those_of_a_writer_in_their_order() {
     ] {
         assert_eq!(sorted(&by_time(&filter)), sorted(&home.open().events(&filter).unwrap()), "{filter:?}");
     }
+    // From the end: the same, and by parts that go on before each other.
+    let stations = EventFilter { writer: handed.first().map(|event| event.id.writer), ..EventFilter::default() };
+    let nobody = EventFilter { operator: Some("nobody".into()), ..EventFilter::default() };
+    for filter in [&all, &stations, &nobody, &EventFilter { until: Some(NOW.offset(140)), ..EventFilter::default() }] {
+        let (mut found, mut marks) = (Vec::new(), BTreeMap::new());
+        loop {
+            let part = home.open().newest_events_before(filter, &marks, 7).unwrap();
+            let Some(_) = part.last() else { break };
+            marks.extend(part.iter().map(|event| (event.id.writer, event.id.sequence)));
+            found.extend(part);
+        }
+        found.reverse();
+        assert_eq!(found, by_time(filter), "{filter:?}");
+    }
     // A clock that went back is shown as it was signed.
     home.open_at(UnixTime::new(1)).retire(ids[1], None).unwrap();
     assert_eq!(by_time(&all).last().unwrap().time, UnixTime::new(1));
+    assert_eq!(home.open().newest_events(&all, 1000).unwrap().len(), by_time(&all).len());
     let stopped = home.open().each_event_by_time(&all, |_| Err(EscrowError::Random));
     assert!(matches!(stopped, Err(EscrowError::Random)));
 }

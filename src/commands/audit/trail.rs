@@ -70,7 +70,7 @@ impl Events {
     fn filter(self, escrow: &Escrow) -> std::result::Result<EventFilter, Failure> {
         let entry = self.entry.map(|id| select::entry(escrow, &id)).transpose()?.map(|entry| entry.id);
         let writer = self.writer.map(|name| writer(escrow, &name)).transpose()?;
-        Ok(EventFilter { entry, kind: self.kind, writer, since: self.since, until: self.until })
+        Ok(EventFilter { entry, kind: self.kind, writer, operator: None, since: self.since, until: self.until })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The auditor's pages: what happened, whether anything was changed, and checkpoints to keep elsewhere.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::header;
@@ -11,10 +13,13 @@ use oathburn_oath::UnixTime;
 use serde::Deserialize;
 
 use super::layout::{layout, token_field};
-use super::time;
+use super::sign_in::quoted;
+use super::{notice, time};
 use crate::blocking::blocking;
 use crate::people::{Person, Role};
-use crate::{App, DeskError, trail};
+use crate::problem::Problem;
+use crate::trail::{self, Marks};
+use crate::{App, DeskError};
 
 const AUDIT: &str = "/audit";
 /// Events on a page.
@@ -35,6 +40,8 @@ struct Wanted {
     entry: String,
     since: String,
     until: String,
+    /// Events before these marks.
+    before: String,
 }
 
 /// An event as a row.
@@ -91,26 +98,16 @@ pub(super) fn events_table(rows: &[Row]) -> Markup {
 
 async fn list(State(app): State<App>, person: Person, Query(wanted): Query<Wanted>) -> Result<Response, DeskError> {
     person.require(Role::Auditor)?;
-    let said = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-    let kind = said(&wanted.kind).map(|kind| EventKind::from_name(&kind).ok_or(DeskError::Malformed)).transpose()?;
-    let (since, until) = (said(&wanted.since), said(&wanted.until));
-    let (since, until) = (since.as_deref().map(time::read).transpose()?, until.as_deref().map(time::read).transpose()?);
-    let (entry, operator) = (said(&wanted.entry), said(&wanted.operator));
-    let rows = blocking(&app, move |desk| {
-        let entry = entry.map(|id| desk.escrow.entry(&id)).transpose()?.map(|entry| entry.id);
-        let filter = EventFilter { entry, kind, writer: None, since, until };
-        let mut events = match &operator {
-            None => desk.escrow.newest_events(&filter, PAGE)?,
-            Some(operator) => newest_of(desk, &filter, operator)?,
-        };
-        events.reverse();
-        Ok(rows_of(&events))
-    })
-    .await?;
+    let (page, problem) = match found(&app, &wanted).await {
+        Ok(page) => (Some(page), None),
+        Err(error) if error.status().is_client_error() => (None, Some(Problem::of(&error))),
+        Err(error) => return Err(error),
+    };
+    let status = problem.as_ref().map(|problem| problem.status).unwrap_or_default();
     let body = html! {
+        @if let Some(problem) = &problem { (notice(problem)) }
         (filter_form(&wanted))
-        (events_table(&rows))
-        @if rows.len() == PAGE { p.hint { "These are the newest " (PAGE) "; name a time for older ones." } }
+        @if let Some(page) = &page { (events(&wanted, page)) }
         h2 { "Was anything changed?" }
         p { "Every signature and every chain is verified. That may take a while." }
         form method="post" action="/audit/verify" { (token_field(&person.visit)) button { "Verify" } }
@@ -119,22 +116,48 @@ async fn list(State(app): State<App>, person: Person, Query(wanted): Query<Wante
             code { "oathburn escrow audit verify --checkpoint" } " shows what was cut off since." }
         form method="post" action="/audit/checkpoint" { (token_field(&person.visit)) button { "Download" } }
     };
-    Ok(layout(&person, AUDIT, "Audit", &body))
+    Ok((status, layout(&person, AUDIT, "Audit", &body)).into_response())
 }
 
-/// The newest events of one operator; the store does not index what is only a claim.
-fn newest_of(desk: &crate::Desk, filter: &EventFilter, operator: &str) -> Result<Vec<Event>, DeskError> {
-    let mut found = std::collections::VecDeque::new();
-    desk.escrow.each_event_by_time::<DeskError>(filter, |event| {
-        if event.operator.as_deref() == Some(operator) {
-            if found.len() == PAGE {
-                found.pop_front();
+/// The newest events that somebody wants, or those before the marks of the page before.
+async fn found(app: &App, wanted: &Wanted) -> Result<trail::Page, DeskError> {
+    let said = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let kind = said(&wanted.kind).map(|kind| EventKind::from_name(&kind).ok_or(DeskError::Malformed)).transpose()?;
+    let (since, until) = (said(&wanted.since), said(&wanted.until));
+    let (since, until) = (since.as_deref().map(time::read).transpose()?, until.as_deref().map(time::read).transpose()?);
+    let (entry, operator) = (said(&wanted.entry), said(&wanted.operator));
+    let before = trail::read_marks(&wanted.before).ok_or(DeskError::Malformed)?;
+    blocking(app, move |desk| {
+        let entry = entry.map(|id| desk.escrow.entry(&id)).transpose()?.map(|entry| entry.id);
+        let filter = EventFilter { entry, kind, writer: None, operator, since, until };
+        trail::before(desk, &filter, &before, PAGE)
+    })
+    .await
+}
+
+fn events(wanted: &Wanted, page: &trail::Page) -> Markup {
+    let is_first = wanted.before.is_empty();
+    html! {
+        @if page.events.is_empty() { p { "There is no such event." } } @else { (events_table(&rows_of(&page.events))) }
+        @if page.more || !is_first {
+            nav aria-label="Pages of the list" {
+                ul {
+                    @if !is_first { li { a href=(address(wanted, &Marks::new())) { "Newest events" } } }
+                    @if page.more { li { a rel="next" href=(address(wanted, &page.marks)) { "Older events" } } }
+                }
             }
-            found.push_back(event);
         }
-        Ok(())
-    })?;
-    Ok(found.into())
+    }
+}
+
+/// The address of the events before those that have marks, with the same filter.
+fn address(wanted: &Wanted, marks: &Marks) -> String {
+    let marks = trail::write_marks(marks);
+    let Wanted { kind, operator, entry, since, until, .. } = wanted;
+    let fields = [("kind", kind), ("operator", operator), ("entry", entry), ("since", since), ("until", until)];
+    let fields = fields.into_iter().filter(|(_, value)| !value.is_empty()).chain((!marks.is_empty()).then_some(("before", &marks)));
+    let fields: Vec<_> = fields.map(|(name, value)| format!("{name}={}", quoted(value))).collect();
+    format!("{AUDIT}?{}", fields.join("&"))
 }
 
 fn filter_form(wanted: &Wanted) -> Markup {
@@ -168,7 +191,13 @@ fn filter_form(wanted: &Wanted) -> Markup {
 
 async fn verify(State(app): State<App>, person: Person) -> Result<Response, DeskError> {
     person.require(Role::Auditor)?;
-    let findings = blocking(&app, |desk| Ok(desk.escrow.verify_events()?)).await?;
+    // One at a time, as whatever goes through the whole escrow.
+    let turn = Arc::clone(&app.searches).acquire_owned().await.map_err(|_| DeskError::Broken)?;
+    let findings = blocking(&app, move |desk| {
+        let _turn = turn;
+        Ok(desk.escrow.verify_events()?)
+    })
+    .await?;
     let body = html! {
         @if findings.is_empty() {
             p.done role="status" { "Nothing is wrong: every signature and every chain holds." }
@@ -183,7 +212,12 @@ async fn verify(State(app): State<App>, person: Person) -> Result<Response, Desk
 
 async fn checkpoint(State(app): State<App>, person: Person) -> Result<Response, DeskError> {
     person.require(Role::Auditor)?;
-    let json = blocking(&app, move |desk| Ok(trail::checkpoint(desk, &person.name)?.to_json())).await?;
+    let turn = Arc::clone(&app.searches).acquire_owned().await.map_err(|_| DeskError::Broken)?;
+    let json = blocking(&app, move |desk| {
+        let _turn = turn;
+        Ok(trail::checkpoint(desk, &person.name)?.to_json())
+    })
+    .await?;
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"oathburn-checkpoint.json\""),

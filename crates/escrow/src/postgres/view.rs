@@ -76,6 +76,22 @@ impl PostgresView<'_> {
     }
 }
 
+/// The conditions of a filter on events.
+fn pass(query: &mut Query, filter: &EventFilter) {
+    query.and(
+        "(e.writer, e.sequence) IN (SELECT writer, sequence FROM event_entries WHERE entry = ?)",
+        filter.entry.map(|entry| entry.as_bytes().to_vec()),
+    );
+    query.and("e.kind = ?", filter.kind.map(|kind| kind.as_str().to_owned()));
+    let writer = filter.writer.map(|writer| writer.as_bytes().to_vec());
+    query.and("w.key = ?", writer.clone());
+    // Where this chain ends, not after all that come behind it.
+    query.and("e.writer <= (SELECT id FROM writers WHERE key = ?)", writer);
+    query.and("e.operator = ?", filter.operator.clone());
+    query.and("e.time >= ?", filter.since.map(query::seconds));
+    query.and("e.time < ?", filter.until.map(query::seconds));
+}
+
 impl View for PostgresView<'_> {
     fn header(&self) -> Result<Vec<HeaderRow>, EscrowError> {
         self.list("SELECT id, created_at FROM escrow", &[], header)
@@ -221,18 +237,24 @@ impl View for PostgresView<'_> {
         let mut query = Query::new(&format!("{EVENT_SELECT} WHERE (e.writer, e.sequence) > (?, ?)"));
         query.value(after.0);
         query.value(after.1);
-        query.and(
-            "(e.writer, e.sequence) IN (SELECT writer, sequence FROM event_entries WHERE entry = ?)",
-            filter.entry.map(|entry| entry.as_bytes().to_vec()),
-        );
-        query.and("e.kind = ?", filter.kind.map(|kind| kind.as_str().to_owned()));
-        let writer = filter.writer.map(|writer| writer.as_bytes().to_vec());
-        query.and("w.key = ?", writer.clone());
-        // Where this chain ends, not after all that come behind it.
-        query.and("e.writer <= (SELECT id FROM writers WHERE key = ?)", writer);
-        query.and("e.time >= ?", filter.since.map(query::seconds));
-        query.and("e.time < ?", filter.until.map(query::seconds));
+        pass(&mut query, filter);
         query.end(" ORDER BY e.writer, e.sequence", limit);
+        let mut events = self.list(&query.sql, &query.params(), event)?;
+        self.touch_all(&mut events)?;
+        Ok(events)
+    }
+
+    fn events_before(
+        &self,
+        filter: &EventFilter,
+        end: (i64, i64),
+        limit: usize,
+    ) -> Result<Vec<EventRow>, EscrowError> {
+        let mut query = Query::new(&format!("{EVENT_SELECT} WHERE e.writer = ? AND e.sequence < ?"));
+        query.value(end.0);
+        query.value(end.1);
+        pass(&mut query, filter);
+        query.end(" ORDER BY e.sequence DESC", limit);
         let mut events = self.list(&query.sql, &query.params(), event)?;
         self.touch_all(&mut events)?;
         Ok(events)

@@ -234,6 +234,22 @@ impl SqliteView<'_> {
     }
 }
 
+/// The conditions of a filter on events.
+fn pass(query: &mut Query, filter: &EventFilter) {
+    query.and(
+        "(e.writer, e.sequence) IN (SELECT writer, sequence FROM event_entries WHERE entry = ?)",
+        filter.entry.map(|entry| entry.as_bytes().to_vec()),
+    );
+    query.and("e.kind = ?", filter.kind.map(|kind| kind.as_str().to_owned()));
+    let writer = filter.writer.map(|writer| writer.as_bytes().to_vec());
+    query.and("w.key = ?", writer.clone());
+    // Where this chain ends, not after all that come behind it.
+    query.and("e.writer <= (SELECT id FROM writers WHERE key = ?)", writer);
+    query.and("e.operator = ?", filter.operator.clone());
+    query.and("e.time >= ?", filter.since.map(query::seconds));
+    query.and("e.time < ?", filter.until.map(query::seconds));
+}
+
 impl View for SqliteView<'_> {
     fn header(&self) -> Result<Vec<HeaderRow>, EscrowError> {
         self.list("SELECT id, created_at FROM escrow", [], header)
@@ -381,18 +397,24 @@ impl View for SqliteView<'_> {
             format!("{EVENT_SELECT} WHERE (e.writer, e.sequence) > (?, ?)"),
             [Value::Integer(after.0), Value::Integer(after.1)],
         );
-        query.and(
-            "(e.writer, e.sequence) IN (SELECT writer, sequence FROM event_entries WHERE entry = ?)",
-            filter.entry.map(|entry| entry.as_bytes().to_vec()),
-        );
-        query.and("e.kind = ?", filter.kind.map(|kind| kind.as_str().to_owned()));
-        let writer = filter.writer.map(|writer| writer.as_bytes().to_vec());
-        query.and("w.key = ?", writer.clone());
-        // Where this chain ends, not after all that come behind it.
-        query.and("e.writer <= (SELECT id FROM writers WHERE key = ?)", writer);
-        query.and("e.time >= ?", filter.since.map(query::seconds));
-        query.and("e.time < ?", filter.until.map(query::seconds));
+        pass(&mut query, filter);
         query.end(" ORDER BY e.writer, e.sequence", limit);
+        let events = self.list(&query.sql, params_from_iter(query.values), event)?;
+        events.into_iter().map(|event| self.with_touched(event)).collect()
+    }
+
+    fn events_before(
+        &self,
+        filter: &EventFilter,
+        end: (i64, i64),
+        limit: usize,
+    ) -> Result<Vec<EventRow>, EscrowError> {
+        let mut query = Query::new(
+            format!("{EVENT_SELECT} WHERE e.writer = ? AND e.sequence < ?"),
+            [Value::Integer(end.0), Value::Integer(end.1)],
+        );
+        pass(&mut query, filter);
+        query.end(" ORDER BY e.sequence DESC", limit);
         let events = self.list(&query.sql, params_from_iter(query.values), event)?;
         events.into_iter().map(|event| self.with_touched(event)).collect()
     }

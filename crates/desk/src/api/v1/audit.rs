@@ -6,9 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
-use oathburn_escrow::{EventFilter, EventKind, WriterId};
+use oathburn_escrow::{EventFilter, EventKind};
 use oathburn_oath::UnixTime;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -68,15 +67,15 @@ pub(super) async fn events(
     let unknown = || ApiError::RequestRefused { problem: "no event has this kind".into() };
     let kind = which.kind.map(|kind| EventKind::from_name(&kind).ok_or_else(unknown)).transpose()?;
     let (since, until) = (which.since.as_deref().map(time).transpose()?, which.until.as_deref().map(time).transpose()?);
-    let marks = which.after.as_deref().map(read_marks).transpose()?.unwrap_or_default();
+    let marks = which.after.as_deref().map(marks).transpose()?.unwrap_or_default();
     let limit = select::limit(which.limit, PAGE)?;
     let page = blocking(&app, move |desk| {
         let entry = which.entry.map(|id| desk.escrow.entry(&id)).transpose()?.map(|entry| entry.id);
-        let filter = EventFilter { entry, kind, writer: None, since, until };
-        trail::page(desk, &filter, which.operator.as_deref(), &marks, limit)
+        let filter = EventFilter { entry, kind, writer: None, operator: which.operator, since, until };
+        trail::page(desk, &filter, &marks, limit)
     });
     let page = page.await?;
-    let (next, more) = (write_marks(&page.marks), page.more);
+    let (next, more) = (trail::write_marks(&page.marks), page.more);
     Ok(Json(EventPage { events: page.events.iter().map(Event::from).collect(), next, more }))
 }
 
@@ -111,36 +110,7 @@ pub(super) async fn checkpoint(State(app): State<App>, by: By<only::AuditRead>) 
     Ok(([(header::CONTENT_TYPE, "application/json")], json.await?).into_response())
 }
 
-/// `KEY.NUMBER~KEY.NUMBER`
-fn write_marks(marks: &Marks) -> String {
-    let mark =
-        |(writer, sequence): (&WriterId, &u64)| format!("{}.{sequence}", BASE64URL_NOPAD.encode(writer.as_bytes()));
-    marks.iter().map(mark).collect::<Vec<_>>().join("~")
-}
-
-fn read_marks(text: &str) -> Result<Marks, ApiError> {
-    let mark = |text: &str| {
-        let (writer, sequence) = text.split_once('.')?;
-        let writer = WriterId::from_slice(&BASE64URL_NOPAD.decode(writer.as_bytes()).ok()?)?;
-        Some((writer, sequence.parse().ok()?))
-    };
-    let marks: Option<_> = text.split('~').filter(|part| !part.is_empty()).map(mark).collect();
-    marks.ok_or_else(|| ApiError::RequestRefused { problem: "`after` is not the `next` of a page".into() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn where_to_go_on_is_read_as_it_was_written() {
-        let writer = |byte| WriterId::from_slice(&[byte; 32]).unwrap();
-        for marks in [Marks::new(), Marks::from([(writer(1), 7)]), Marks::from([(writer(1), 7), (writer(2), u64::MAX)])]
-        {
-            assert_eq!(read_marks(&write_marks(&marks)), Ok(marks));
-        }
-        for wrong in ["x", "x.1", "AA.1", &format!("{}.-1", "A".repeat(43)), "~~1"] {
-            assert!(read_marks(wrong).is_err(), "{wrong}");
-        }
-    }
+fn marks(text: &str) -> Result<Marks, ApiError> {
+    trail::read_marks(text)
+        .ok_or_else(|| ApiError::RequestRefused { problem: "`after` is not the `next` of a page".into() })
 }
