@@ -35,6 +35,7 @@ pub(crate) fn an_order_is_burned(browser: &mut Browser, ulm: &Desk, bern: &Desk,
 /// The page that lies open shows what stations do; it is not loaded again.
 fn progress_is_seen(browser: &mut Browser, ulm: &Desk, bern: &Desk) {
     browser.script("window.sameness = 'still the same page'", Vec::new());
+    assert_eq!(browser.texts("[data-key^='station-'] th"), [""; 0]);
     let (box_of_ulm, box_of_bern) = (tokens(1), tokens(101));
     let mut hands = Hands::new(ulm, box_of_ulm.clone().into_iter().take(2));
     let mut running = run(ulm);
@@ -45,6 +46,8 @@ fn progress_is_seen(browser: &mut Browser, ulm: &Desk, bern: &Desk) {
         hands.obey(&event, &mut |_, _| {});
     }
     browser.until("two lines", || browser.text("[data-cell=progress]").starts_with("2 of 6 done").then_some(()));
+    // Whoever took lines has a row of its own, which was not there when the page was loaded.
+    browser.until("the station", || (browser.texts("[data-key^='station-'] td")[..1] == ["Ulm"]).then_some(()));
     browser.picture("order", 900);
     running.interrupt();
     assert_eq!(running.finish().0, 130);
@@ -59,6 +62,7 @@ fn progress_is_seen(browser: &mut Browser, ulm: &Desk, bern: &Desk) {
     });
     browser.until("all lines", || browser.text("[data-cell=progress]").starts_with("6 of 6 done").then_some(()));
     browser.until("the end", || (browser.text("[data-cell=state]") == "finished").then_some(()));
+    assert_eq!(browser.texts("[data-key^='station-'] th"), [""; 0]);
     assert_eq!(browser.script("return window.sameness", Vec::new()), "still the same page");
     browser.says("There is something new.");
     browser.press("Load this page again", "new-colleagues.csv");

@@ -290,9 +290,13 @@ fn an_open_page_is_told_what_changes() {
     assert!(first.contains("text/event-stream"), "{first}");
     hear(&mut all, &["0 of 1 done"]);
     ulm.lease(1);
-    hear(&mut one, &[ULM, "There is something new."]);
+    // The station that took it has a row, which the page makes from its template.
+    let held = hear(&mut one, &["event: cells", &format!("\"key\":\"station-{ULM}\""), "\"location\":\"Ulm\""]);
+    assert!(page.contains("<template data-rows=\"station-\">") && !held.contains("There is something new."), "{held}");
     ulm.report(&manned, &place, 1, (ReportState::Done, "8659622000001"));
-    hear(&mut one, &["1 of 1 done, 0 failed, 0 left", "\"line\":\"done\"", "8659622000001", "\"state\":\"finished\""]);
+    let gone = format!("{{\"cells\":null,\"key\":\"station-{ULM}\"}}");
+    let done = ["1 of 1 done, 0 failed, 0 left", "\"line\":\"done\"", "8659622000001", "\"state\":\"finished\""];
+    hear(&mut one, &[&done[..], &["There is something new.", &gone]].concat());
     hear(&mut all, &["1 of 1 done", "\"bar\":\"1\""]);
     let script = browser.get("/work.js").expect(200);
     assert!(

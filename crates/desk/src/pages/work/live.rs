@@ -87,7 +87,7 @@ fn follow(app: App, person: Person, look: Look) -> Response {
     Sse::new(stream::unfold(told, next)).keep_alive(KeepAlive::default()).into_response()
 }
 
-/// The next event: the rows that changed. The stream ends with its time, with the session, and with the desk.
+/// The next event: at first all rows, then those that changed, and those that are gone. The stream ends with its time, with the session, and with the desk.
 async fn next(mut told: Told) -> Option<(Result<Event, Infallible>, Told)> {
     loop {
         if told.shown.is_some() {
@@ -102,14 +102,14 @@ async fn next(mut told: Told) -> Option<(Result<Event, Infallible>, Told)> {
             if session::lasts(desk, &visit)? { look(desk) } else { Err(DeskError::SignInNeeded) }
         });
         let now = now.await.ok()?;
+        let name = if told.shown.is_some() { "cells" } else { "all" };
         let before = told.shown.take().unwrap_or_default();
-        let changed: Vec<_> = now
-            .iter()
-            .filter(|(key, cells)| before.get(*key) != Some(*cells))
-            .map(|(key, cells)| json!({ "key": key, "cells": cells }))
-            .collect();
-        let is_empty = changed.is_empty();
-        let event = Event::default().event("cells").data(json!(changed).to_string());
+        let changed = now.iter().filter(|(key, cells)| before.get(*key) != Some(*cells));
+        let changed = changed.map(|(key, cells)| json!({ "key": key, "cells": cells }));
+        let gone = before.keys().filter(|key| !now.contains_key(*key)).map(|key| json!({ "key": key, "cells": null }));
+        let rows: Vec<_> = changed.chain(gone).collect();
+        let is_empty = rows.is_empty();
+        let event = Event::default().event(name).data(json!(rows).to_string());
         told.shown = Some(now);
         if !is_empty {
             return Some((Ok(event), told));

@@ -17,13 +17,15 @@ use crate::blocking::blocking;
 use crate::pages::layout::{layout, token_field};
 use crate::pages::time;
 use crate::people::{Person, Role};
-use crate::stations::Station;
+use crate::stations::{MacId, Station};
 use crate::work::wire::batch_id;
-use crate::work::{Audience, Conflict, Progress, Settlement};
+use crate::work::{Audience, Conflict, OnStation, Progress, Settlement};
 use crate::{App, Desk, DeskError};
 
 /// Lines on one page.
 const PAGE: usize = 100;
+/// What the keys of rows begin with that say who holds lines.
+const HOLDER: &str = "station-";
 
 #[derive(Default, Deserialize)]
 pub(super) struct Wish {
@@ -46,6 +48,8 @@ pub(super) struct Shown {
     lines: Vec<Line>,
     /// Which station has which of these lines, or had it.
     at: BTreeMap<u32, String>,
+    /// Where the stations are that hold lines.
+    locations: BTreeMap<String, String>,
 }
 
 impl Shown {
@@ -55,7 +59,13 @@ impl Shown {
         let waiting = desk.waiting_lines(id)?;
         let lines = desk.order_lines(id, after, PAGE)?;
         let at = desk.stations_of(id, &lines)?;
-        Ok(Self { progress, conflicts, waiting, lines, at })
+        let mut locations = BTreeMap::new();
+        for mac in progress.on.iter().filter_map(|held| held.station.parse::<MacId>().ok()) {
+            if let Some((station, _)) = desk.register().get(mac)? {
+                locations.insert(mac.to_string(), station.location);
+            }
+        }
+        Ok(Self { progress, conflicts, waiting, lines, at, locations })
     }
 
     fn open(&self) -> impl Iterator<Item = &(Vec<u8>, Conflict)> {
@@ -67,7 +77,6 @@ impl Shown {
         let mut hasher = DefaultHasher::new();
         self.progress.order.batch.state.to_string().hash(&mut hasher);
         (self.progress.order.batch.counts.done > 0, self.progress.order.batch.counts.failed > 0).hash(&mut hasher);
-        self.progress.on.iter().for_each(|held| held.station.hash(&mut hasher));
         self.open().for_each(|(id, _)| id.hash(&mut hasher));
         self.waiting.iter().for_each(|line| line.number.hash(&mut hasher));
         format!("{:016x}", hasher.finish())
@@ -81,8 +90,7 @@ impl Shown {
         order.insert("news", news.to_owned());
         cells.insert("order".into(), order);
         for held in &self.progress.on {
-            let row = [("lines", held.lines.to_string()), ("until", time::text(held.until))];
-            cells.insert(format!("station-{}", held.station), row.into());
+            cells.insert(format!("{HOLDER}{}", held.station), self.holder(held).into());
         }
         for line in &self.lines {
             let row = [("token", token(line)), ("station", self.station(line)), ("line", line.state.to_string())];
@@ -91,6 +99,13 @@ impl Shown {
             cells.insert(format!("line-{}", line.number), row);
         }
         cells
+    }
+
+    /// What the row of a station says that holds lines.
+    fn holder(&self, held: &OnStation) -> [(&'static str, String); 4] {
+        let location = self.locations.get(&held.station).cloned().unwrap_or_default();
+        let lines = held.lines.to_string();
+        [("station", held.station.clone()), ("location", location), ("lines", lines), ("until", time::text(held.until))]
     }
 
     fn station(&self, line: &Line) -> String {
@@ -144,7 +159,7 @@ fn body(person: &Person, shown: &Shown, stations: &[Station], after: u32) -> Mar
             }
             (conflicts(person, &place, shown))
             (waiting(person, &place, shown))
-            (holders(shown, stations))
+            (holders(shown))
             (lines(&place, shown, after))
         }
         (results(person, &place, shown))
@@ -208,24 +223,29 @@ fn reason_field(id: &str, required: bool) -> Markup {
     }
 }
 
-fn holders(shown: &Shown, stations: &[Station]) -> Markup {
+/// Rows come and go while the page is open: they are made from the template.
+fn holders(shown: &Shown) -> Markup {
+    let row = |key: Option<String>, [station, location, lines, until]: [&str; 4]| {
+        html! {
+            tr data-key=[key] {
+                th scope="row" data-label="Station" data-cell="station" { (station) }
+                td data-label="Location" data-cell="location" { (location) }
+                td data-label="Lines" data-cell="lines" { (lines) }
+                td data-label="Free again" data-cell="until" { (until) }
+            }
+        }
+    };
     html! {
-        @if !shown.progress.on.is_empty() {
-            div.table {
-                table {
-                    caption { "Who holds lines now" }
-                    thead { tr { th scope="col" { "Station" } th scope="col" { "Location" } th scope="col" { "Lines" } th scope="col" { "Free again, if nothing is heard" } } }
-                    tbody {
-                        @for held in &shown.progress.on {
-                            @let location = stations.iter().find(|one| one.mac.to_string() == held.station);
-                            tr data-key={ "station-" (held.station) } {
-                                th scope="row" data-label="Station" { (held.station) }
-                                td data-label="Location" { (location.map(|one| one.location.as_str()).unwrap_or_default()) }
-                                td data-label="Lines" data-cell="lines" { (held.lines) }
-                                td data-label="Free again" data-cell="until" { (time::text(held.until)) }
-                            }
-                        }
+        div.table hidden[shown.progress.on.is_empty()] {
+            table {
+                caption { "Who holds lines now" }
+                thead { tr { th scope="col" { "Station" } th scope="col" { "Location" } th scope="col" { "Lines" } th scope="col" { "Free again, if nothing is heard" } } }
+                tbody {
+                    @for held in &shown.progress.on {
+                        @let cells = shown.holder(held);
+                        (row(Some(format!("{HOLDER}{}", held.station)), cells.each_ref().map(|(_, text)| text.as_str())))
                     }
+                    template data-rows=(HOLDER) { (row(None, [""; 4])) }
                 }
             }
         }
