@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -19,6 +20,8 @@ const HEIGHT: u32 = 800;
 
 /// A browser with a profile of its own. It is gone when this is dropped.
 pub(crate) struct Browser {
+    /// Browsers are large: there is one at a time.
+    _alone: MutexGuard<'static, ()>,
     pub(crate) runtime: Runtime,
     pub(crate) client: Client,
     driver: Child,
@@ -42,8 +45,11 @@ pub(crate) fn there_is_one() -> bool {
         let path = std::env::var_os("PATH").unwrap_or_default();
         std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
     };
-    let complete = found("chromium") && found("chromedriver") && axe().is_file();
-    assert!(complete || std::env::var_os("CI").is_none(), "no Chromium, or no axe-core: cargo xtask setup");
+    let complete = found("chromium") && found("chromedriver") && found("pdftotext") && axe().is_file();
+    assert!(
+        complete || std::env::var_os("CI").is_none(),
+        "no Chromium, no pdftotext or no axe-core: cargo xtask setup"
+    );
     complete
 }
 
@@ -64,6 +70,9 @@ impl Browser {
     }
 
     fn with(origin: &str, preferences: &Value) -> Self {
+        static ALONE: Mutex<()> = Mutex::new(());
+        // Whoever failed before has left nothing behind.
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("downloads")).unwrap();
         same_letters_everywhere(folder.path());
@@ -75,7 +84,7 @@ impl Browser {
         let client = runtime.block_on(builder.connect(&format!("http://127.0.0.1:{port}"))).unwrap();
         let session = runtime.block_on(client.session_id()).unwrap().unwrap();
         let (origin, judged, findings) = (origin.to_owned(), BTreeSet::new(), Vec::new());
-        Self { runtime, client, driver, port, session, folder, origin, judged, findings, judges: false }
+        Self { _alone: alone, runtime, client, driver, port, session, folder, origin, judged, findings, judges: false }
     }
 
     /// A command of the browser's own protocol (CDP).

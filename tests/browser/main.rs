@@ -9,11 +9,14 @@ mod support;
 #[path = "../batch/hands.rs"]
 mod hands;
 
+mod back;
 mod chrome;
 mod headquarters;
 mod judge;
 mod keyboard;
+mod machine;
 mod office;
 mod orders;
 mod otherwise;
 mod page;
+mod slips;

@@ -71,6 +71,11 @@ pub(crate) const NEEDS: &[Need] = &[
     Need { package: "util-linux", reason: "services of the tests' own", probe: Probe::Program("unshare") },
     Need { package: "chromium", reason: "a real browser on the desk's pages", probe: Probe::Program("chromium") },
     Need { package: "chromium-driver", reason: "the hands in it", probe: Probe::Program("chromedriver") },
+    Need {
+        package: "poppler-utils",
+        reason: "reads what that browser has printed",
+        probe: Probe::Program("pdftotext"),
+    },
     Need { package: "npm", reason: "brings axe-core, the judge of those pages", probe: Probe::Program("npm") },
 ];
 

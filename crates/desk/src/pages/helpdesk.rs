@@ -6,7 +6,7 @@ use axum::extract::{Form, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
-use oathburn_escrow::{Entry, Event};
+use oathburn_escrow::{Entry, Event, LINE_FAMILY};
 use oathburn_oath::{ClockReading, UnixTime};
 use oathburn_station::DriftReport;
 use serde::Deserialize;
@@ -94,13 +94,22 @@ fn found_table(found: &[Entry]) -> Markup {
         div.table { table {
             thead { tr { th scope="col" { "Serial" } th scope="col" { "User" } th scope="col" { "Model" } th scope="col" { "State" } } }
             tbody { @for entry in found { tr {
-                th scope="row" data-label="Serial" { a href=(path(entry)) { (entry.identity.serial) } }
+                th scope="row" data-label="Serial" { a href=(path(entry)) { (number(entry)) } }
                 td data-label="User" { (entry.upn.as_deref().unwrap_or("-")) }
                 td data-label="Model" { (entry.model.as_deref().unwrap_or("-")) }
                 td data-label="State" { (entry.state) }
             } } }
         } }
     }
+}
+
+/// What a token is called. A line of an order has a seed before it has a token.
+fn number(entry: &Entry) -> String {
+    let identity = &entry.identity;
+    if identity.family.as_str() == LINE_FAMILY {
+        return format!("no token yet, {}", identity.slot);
+    }
+    identity.serial.to_string()
 }
 
 fn path(entry: &Entry) -> String {
@@ -128,7 +137,7 @@ async fn show(app: &App, person: Person, id: String, problem: Option<DeskError>)
         (forms(&person, &entry))
         (what_happened(&story))
     };
-    let title = format!("Token {}", entry.identity.serial);
+    let title = format!("Token {}", number(&entry));
     Ok((status, layout(&person, HELPDESK, &title, &body)).into_response())
 }
 
@@ -248,7 +257,7 @@ async fn again(app: &App, person: Person, id: String, error: DeskError) -> Resul
 fn shown(given: &Given) -> Markup {
     let entry = &given.entry;
     html! {
-        p { "Token " strong { (entry.identity.serial) } ", user " strong { (entry.upn.as_deref().unwrap_or("nobody")) } "." }
+        p { "Token " strong { (number(entry)) } ", user " strong { (entry.upn.as_deref().unwrap_or("nobody")) } "." }
         @if !entry.state.is_live() { p.problem { "The entry is " (entry.state) ": no service should take these codes." } }
         div.table { table {
             thead { tr { th scope="col" { "Code" } th scope="col" { "Holds from" } th scope="col" { "until" } th scope="col" { "Now" } } }

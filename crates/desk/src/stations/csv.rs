@@ -121,7 +121,10 @@ fn is_hidden(c: char) -> bool {
 
 /// Whether a spreadsheet would compute the cell instead of showing it.
 fn begins_formula(cell: &str) -> bool {
-    cell.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'])
+    // A number below zero is what it says.
+    let digits = cell.strip_prefix('-').unwrap_or_default();
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    !is_number && cell.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'])
 }
 
 /// A text on its way into a cell: what spreadsheets would compute gets an apostrophe, which they do not show.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use oathburn_escrow::{BatchId, EntryState, Filter, Line, LineState, RemoteHolder};
 use oathburn_oath::UnixTime;
+use oathburn_station::{LINE_COLUMNS, line_row};
 
 use crate::stations::csv;
 use crate::{Desk, DeskError};
@@ -24,9 +25,12 @@ impl Desk {
             let Some(last) = lines.last() else { break };
             after = last.number;
             let stations = self.stations_of(id, &lines)?;
-            rows.extend(lines.iter().map(|line| record(line, stations.get(&line.number))));
+            rows.extend(lines.iter().map(|line| {
+                let station = stations.get(&line.number).cloned().unwrap_or_default();
+                line_row(line, rfc3339).into_iter().chain([station]).collect::<Vec<_>>()
+            }));
         }
-        let header = ["line", "upn", "serial", "model", "state", "time", "drift", "error", "station"];
+        let header: Vec<_> = LINE_COLUMNS.into_iter().chain(["station"]).collect();
         Ok(csv::write(&header, rows.iter().map(|row| row.iter().map(String::as_str).collect())))
     }
 
@@ -78,26 +82,6 @@ impl Desk {
         }
         Ok(())
     }
-}
-
-fn record(line: &Line, station: Option<&String>) -> [String; 9] {
-    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-    let entry = line.entry.as_ref();
-    let serial = entry.map(|entry| &entry.identity.serial).or(line.serial.as_ref());
-    let (failure, failed_at) = line.failure.as_ref().filter(|_| line.state == LineState::Failed).cloned().unzip();
-    let time = failed_at.or(entry.map(|entry| entry.programmed_at.unwrap_or(entry.reserved_at)));
-    let drift = entry.filter(|_| line.state == LineState::Done).and_then(|entry| entry.drift_seconds);
-    [
-        line.number.to_string(),
-        text(line.upn.as_deref()),
-        serial.map(ToString::to_string).unwrap_or_default(),
-        text(entry.and_then(|entry| entry.model.as_deref())),
-        line.state.to_string(),
-        time.map(rfc3339).unwrap_or_default(),
-        drift.map(|seconds| seconds.to_string()).unwrap_or_default(),
-        failure.unwrap_or_default(),
-        station.cloned().unwrap_or_default(),
-    ]
 }
 
 fn rfc3339(time: UnixTime) -> String {

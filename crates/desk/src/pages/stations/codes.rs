@@ -187,14 +187,12 @@ async fn slips(
                     dt { "MAC ID" } dd { (one.mac) }
                     dt { "Verification code" } dd.code { (one.code.grouped().as_str()) }
                     dt { "Good until" } dd { (time::text(UnixTime::new(one.expires_at))) }
-                    @if let Some(url) = &url { dt { "Desk" } dd { code { (url) } } }
-                    @if let Some(fingerprint) = &fingerprint { dt { "Fingerprint" } dd { code { (fingerprint) } } }
                 }
                 p { "Type at the station, and the code when it asks for it:" }
                 p {
                     code {
                         "oathburn station provision --desk " (url.as_deref().unwrap_or("URL"))
-                        @if let Some(fingerprint) = &fingerprint { " --fingerprint \"" (fingerprint) "\"" }
+                        @if let Some(fingerprint) = &fingerprint { " --fingerprint " span.whole { "\"" (fingerprint) "\"" } }
                     }
                 }
             }

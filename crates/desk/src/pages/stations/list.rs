@@ -110,6 +110,7 @@ pub(super) async fn with(app: &App, person: &Person, wanted: Wanted, said: &Mark
                 (token_field(&person.visit))
                 input type="hidden" name="state" value=(shown.wanted.state);
                 input type="hidden" name="q" value=(shown.wanted.q);
+                (news())
                 (table(&shown))
                 (actions(&shown))
             }
@@ -151,6 +152,11 @@ fn tools(shown: &Shown) -> Markup {
             }
         }
     }
+}
+
+/// Where the page says what has changed while it is open, also to those who do not see it.
+pub(super) fn news() -> Markup {
+    html! { p.news role="status" id="news" {} }
 }
 
 fn table(shown: &Shown) -> Markup {

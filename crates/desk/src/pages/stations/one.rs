@@ -33,6 +33,7 @@ async fn one(State(app): State<App>, Admin(person): Admin, Path(mac): Path<Strin
 fn body(person: &Person, station: &Station, code: Option<&str>, now: UnixTime) -> Markup {
     let note = note(station, code, now);
     html! {
+        (list::news())
         (facts(station, &note))
         @if let Some(code) = code {
             h2 { "Being provisioned" }

@@ -259,7 +259,7 @@ fn conflicts(person: &Person, place: &str, shown: &Shown) -> Markup {
             @let id = HEXLOWER.encode(id);
             div.problem role="alert" {
                 p { (about(conflict)) "." }
-                form method="post" action={ (place) "/settle" } {
+                form method="post" action={ (place) "/settle" } aria-label={ "Settle line " (conflict.line) } {
                     (token_field(&person.visit))
                     input type="hidden" name="conflict" value=(id);
                     (reason_field(&format!("reason-{id}"), true))
@@ -317,7 +317,7 @@ fn waiting(person: &Person, place: &str, shown: &Shown) -> Markup {
             h2 { "Begun and not finished" }
             p { "Each waits for its token: laid on a reader at its station, it is finished. If the token is lost or broken, release the line." }
             @for line in &shown.waiting {
-                form method="post" action={ (place) "/release" } {
+                form method="post" action={ (place) "/release" } aria-label={ "Release line " (line.number) } {
                     (token_field(&person.visit))
                     input type="hidden" name="line" value=(line.number);
                     p { "Line " (line.number) " (" (line.upn.as_deref().unwrap_or("stock")) ") waits for " strong { (token(line)) } "." }
