@@ -276,6 +276,7 @@ impl From<StationError> for Failure {
             | StationError::DoneInBatch { .. }
             | StationError::OtherBatch { .. }
             | StationError::NoLine { .. }
+            | StationError::NoLineAtHand { .. }
             | StationError::OtherFamily { .. }
             | StationError::LineBusy { .. }
             | StationError::LineEnded { .. }

@@ -21,7 +21,8 @@ const KILLS: u32 = 5;
 
 /// A token for which there is no line while the desk is away is laid on again later.
 pub(crate) fn back_into_the_box(hands: &mut Hands<'_>, event: &Value) {
-    if event["error"]["code"] == "no-line-open" && event["event"] == "refused" {
+    let refused = event["error"]["code"].as_str().filter(|_| event["event"] == "refused");
+    if matches!(refused, Some("no-line-open" | "no-line-at-hand")) {
         hands.tokens.insert(0, event["serial"].as_str().unwrap().to_owned());
     }
 }

@@ -116,12 +116,14 @@ fn a_station_goes_on_without_its_desk_and_tells_when_it_is_back() {
 fn what_the_desk_could_not_be_told_is_told_by_the_next_run() {
     let mut office = Office::open();
     let station = office.station("00-1A-2B-3C-4D-01", "Ulm", 2);
-    let order = office.order(3, "Ulm");
+    let order = office.order(4, "Ulm");
     let mut running = run(&station, &["--ahead", "3", "--keep"]);
     running.wait_for("waiting");
     office.end();
     station.lab().insert(0, "token2-single serial=8659622000001").unwrap();
-    running.wait_for("done");
+    // How far the order is, and for how many tokens there is a line here without the desk.
+    let done = running.wait_for("done");
+    assert_eq!((&done["done"], &done["left"], &done["at_hand"]), (&1.into(), &3.into(), &2.into()), "{done}");
     running.wait_for("take-off");
     running.interrupt();
     let (code, summary, _) = running.finish();
@@ -131,20 +133,30 @@ fn what_the_desk_could_not_be_told_is_told_by_the_next_run() {
     let mut running = run(&station, &["--ahead", "3"]);
     running.wait_for("desk-away");
     running.wait_for("waiting");
-    station.lab().insert(0, "token2-single serial=8659622000002").unwrap();
-    running.wait_for("done");
+    for serial in tokens(2, 2) {
+        station.lab().insert(0, &format!("token2-single serial={serial}")).unwrap();
+        running.wait_for("done");
+        running.wait_for("take-off");
+        station.lab().remove(0).unwrap();
+    }
+    // Whether there is a line for another one nobody can say: it is not put away.
+    station.lab().insert(0, "token2-single serial=8659622000004").unwrap();
+    let refused = running.wait_for("refused");
+    assert_eq!(refused["error"]["code"], "no-line-at-hand");
+    assert!(refused["error"]["remedy"].as_str().unwrap().contains("when the desk answers"), "{refused}");
+    running.wait_for("take-off");
     office.start();
     running.wait_for("desk-back");
     running.interrupt();
     running.finish();
-    assert_eq!(office.done(order, &[&station]), 2);
+    assert_eq!(office.done(order, &[&station]), 3);
     // What was not begun was given back.
     let (code, summary) = {
         station.lab().remove(0).unwrap();
-        play(&station, tokens(3, 1), &[])
+        play(&station, tokens(4, 1), &[])
     };
     assert_eq!((code, &summary["done"]), (0, &1.into()));
-    assert_eq!(office.done(order, &[&station]), 3);
+    assert_eq!(office.done(order, &[&station]), 4);
 }
 
 #[test]

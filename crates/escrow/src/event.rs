@@ -273,6 +273,18 @@ pub struct EventFilter {
     pub until: Option<UnixTime>,
 }
 
+impl EventFilter {
+    /// Whether an event passes.
+    pub(crate) fn passes(&self, event: &Event) -> bool {
+        self.entry.is_none_or(|entry| event.entries.contains(&entry))
+            && self.kind.is_none_or(|kind| event.kind == kind)
+            && self.writer.is_none_or(|writer| event.id.writer == writer)
+            && self.operator.as_ref().is_none_or(|operator| event.operator.as_ref() == Some(operator))
+            && self.since.is_none_or(|since| event.time >= since)
+            && self.until.is_none_or(|until| event.time < until)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -163,8 +163,7 @@ pub(crate) trait View {
     /// Events chain by chain, after a writer's number and a sequence.
     fn events(&self, filter: &EventFilter, after: (i64, i64), limit: usize) -> Result<Vec<EventRow>, EscrowError>;
     /// Events of the chain of a writer's number that come before a sequence, the newest first.
-    fn events_before(&self, filter: &EventFilter, end: (i64, i64), limit: usize)
-    -> Result<Vec<EventRow>, EscrowError>;
+    fn events_before(&self, filter: &EventFilter, end: (i64, i64), limit: usize) -> Result<Vec<EventRow>, EscrowError>;
     /// Touches entry by entry, also those whose event or entry is gone.
     fn touches(&self, after: &TouchKey, limit: usize) -> Result<Vec<TouchRow>, EscrowError>;
     /// How many there are of what.

@@ -93,7 +93,7 @@ impl Escrow {
         let mut refused = None;
         store::read_once(&*self.inner.store, |view| {
             let seen = |writer| after.get(&writer).map_or(0, |seen| i64::try_from(*seen).unwrap_or(i64::MAX));
-            let mut chains = self.chains(view, filter, seen)?;
+            let mut chains = chains(view, filter, seen)?;
             loop {
                 let mut first: Option<(usize, (UnixTime, EventId))> = None;
                 for (place, chain) in chains.iter_mut().enumerate() {
@@ -132,7 +132,10 @@ impl Escrow {
     ) -> Result<Vec<Event>, EscrowError> {
         let trust = self.inner.trust();
         store::read_once(&*self.inner.store, |view| {
-            let mut chains = self.chains(view, filter, |writer| {
+            if let Some(entry) = &filter.entry {
+                return of_entry(view, &trust, entry, (filter, before), limit);
+            }
+            let mut chains = chains(view, filter, |writer| {
                 before.get(&writer).map_or(i64::MAX, |mark| i64::try_from(*mark).unwrap_or(i64::MAX))
             })?;
             let mut newest = Vec::new();
@@ -152,21 +155,6 @@ impl Escrow {
         })
     }
 
-    /// The chains of those writers who pass, each from the place that `from` says.
-    fn chains(
-        &self,
-        view: &dyn View,
-        filter: &EventFilter,
-        from: impl Fn(WriterId) -> i64,
-    ) -> Result<Vec<Chain>, EscrowError> {
-        let chain = |row: WriterRow| {
-            let writer = WriterId::from_slice(&row.key).filter(|writer| filter.writer.is_none_or(|one| one == *writer))?;
-            let filter = EventFilter { writer: Some(writer), ..filter.clone() };
-            Some(Chain { filter, place: (row.id, from(writer)), read: VecDeque::new(), ended: false })
-        };
-        Ok(view.writers()?.into_iter().filter_map(chain).collect())
-    }
-
     /// Everybody who was ever on the roster, with the newest label.
     pub fn writers(&self) -> Vec<(WriterId, String)> {
         let trust = self.inner.followed();
@@ -178,6 +166,39 @@ impl Escrow {
         }
         writers.into_iter().collect()
     }
+}
+
+/// The chains of those writers who pass, each from the place that `from` says.
+fn chains(view: &dyn View, filter: &EventFilter, from: impl Fn(WriterId) -> i64) -> Result<Vec<Chain>, EscrowError> {
+    let chain = |row: WriterRow| {
+        let writer = WriterId::from_slice(&row.key).filter(|writer| filter.writer.is_none_or(|one| one == *writer))?;
+        let filter = EventFilter { writer: Some(writer), ..filter.clone() };
+        Some(Chain { filter, place: (row.id, from(writer)), read: VecDeque::new(), ended: false })
+    };
+    Ok(view.writers()?.into_iter().filter_map(chain).collect())
+}
+
+/// The newest events of one entry: they are found by the entry, however long the chains are.
+fn of_entry(
+    view: &dyn View,
+    trust: &Trust,
+    entry: &EntryId,
+    (filter, before): (&EventFilter, &BTreeMap<WriterId, u64>),
+    limit: usize,
+) -> Result<Vec<Event>, EscrowError> {
+    let mut newest: BTreeMap<(UnixTime, EventId), Event> = BTreeMap::new();
+    for touch in view.touches_of(entry)? {
+        let Some(row) = view.event_at(touch.writer, touch.sequence)? else { continue };
+        let event = Event::read(&row, trust)?;
+        let is_before = before.get(&event.id.writer).is_none_or(|mark| event.id.sequence < *mark);
+        if is_before && filter.passes(&event) {
+            newest.insert((event.time, event.id), event);
+            if newest.len() > limit {
+                newest.pop_first();
+            }
+        }
+    }
+    Ok(newest.into_values().rev().collect())
 }
 
 /// The events of one writer that pass a filter, as they are read.

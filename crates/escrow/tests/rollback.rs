@@ -283,7 +283,16 @@ fn events_are_handed_out_by_time_and_those_of_a_writer_in_their_order() {
     // From the end: the same, and by parts that go on before each other.
     let stations = EventFilter { writer: handed.first().map(|event| event.id.writer), ..EventFilter::default() };
     let nobody = EventFilter { operator: Some("nobody".into()), ..EventFilter::default() };
-    for filter in [&all, &stations, &nobody, &EventFilter { until: Some(NOW.offset(140)), ..EventFilter::default() }] {
+    let of_entry = EventFilter { entry: Some(ids[0]), ..EventFilter::default() };
+    let opened = EventFilter { kind: Some(EventKind::Revealed), ..of_entry.clone() };
+    for filter in [
+        &all,
+        &of_entry,
+        &opened,
+        &stations,
+        &nobody,
+        &EventFilter { until: Some(NOW.offset(140)), ..EventFilter::default() },
+    ] {
         let (mut found, mut marks) = (Vec::new(), BTreeMap::new());
         loop {
             let part = home.open().newest_events_before(filter, &marks, 7).unwrap();

@@ -5,6 +5,7 @@
 //! [`BatchObserver`].
 
 mod plan;
+mod results;
 mod run;
 mod supply;
 mod token;
@@ -16,6 +17,7 @@ use oathburn_oath::{Algorithm, FamilyId, Remedy, Seed, SerialNumber};
 use oathburn_token::{DisplayTimeout, FAMILIES, Slots, TokenFamily, Transport};
 
 pub use self::plan::PlanProblem;
+pub use self::results::{LINE_COLUMNS, line_row};
 pub use self::run::{BatchEnd, BatchRun};
 pub use self::supply::{OneBatch, OpenBatch, Supply};
 use crate::{Event, Identified, StationError};
@@ -219,6 +221,8 @@ pub struct DoneLine<'a> {
     pub drift_seconds: Option<i64>,
     /// How the lines stand now, as far as this run knows.
     pub counts: LineCounts,
+    /// How many of those that are left are here, where others are elsewhere.
+    pub at_hand: Option<u64>,
 }
 
 impl std::fmt::Display for Trouble {

@@ -128,6 +128,12 @@ pub enum StationError {
         /// The token.
         serial: SerialNumber,
     },
+    /// No line that is here could take the token, and whoever has more does not answer.
+    #[error("no line at hand is open for {serial}, and nobody can be asked for others now")]
+    NoLineAtHand {
+        /// The token.
+        serial: SerialNumber,
+    },
     /// Somebody else is at the token's line.
     #[error("line {line}, which is meant for {serial}, is being worked on elsewhere")]
     LineBusy {
@@ -237,6 +243,7 @@ impl Remedy for StationError {
             Self::OtherBatch { .. } => "token-other-batch",
             Self::OtherFamily { .. } => "token-other-family",
             Self::NoLine { .. } => "no-line-open",
+            Self::NoLineAtHand { .. } => "no-line-at-hand",
             Self::LineBusy { .. } => "line-busy",
             Self::LineEnded { .. } => "line-ended",
             Self::SetAside { .. } => "token-set-aside",
@@ -279,6 +286,9 @@ impl Remedy for StationError {
                 "take it off; `oathburn batch run --family` makes a batch for tokens with several slots, `oathburn burn` burns one"
             }
             Self::NoLine { .. } => "put it back into the box",
+            Self::NoLineAtHand { .. } => {
+                "keep it beside the reader, and lay it on again when the desk answers: there may be a line for it"
+            }
             Self::LineBusy { .. } => "wait until the other reader is done with it, then lay the token on again",
             Self::LineEnded { .. } => {
                 "put it aside; a line that failed is taken up again with `oathburn batch retry-failed`"

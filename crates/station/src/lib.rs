@@ -36,8 +36,8 @@ mod verify;
 pub use access::{AccessChange, AccessOrder, Accessed};
 pub use act::{Act, ActOrder, Acted};
 pub use batch::{
-    BatchEnd, BatchEvent, BatchObserver, BatchOptions, BatchRun, DoneLine, OneBatch, OpenBatch, Place, PlanProblem,
-    Prescribed, Supply, Trouble, TroubleKind,
+    BatchEnd, BatchEvent, BatchObserver, BatchOptions, BatchRun, DoneLine, LINE_COLUMNS, OneBatch, OpenBatch, Place,
+    PlanProblem, Prescribed, Supply, Trouble, TroubleKind, line_row,
 };
 pub use burn::{BurnOrder, Burned, Plan, SeedSource};
 pub use drift::{DriftOrder, DriftReport};

@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use oathburn_escrow::{BatchId, Escrow, Line, LineState};
+use oathburn_desk::stations::csv::guarded;
+use oathburn_escrow::{BatchId, Escrow};
+use oathburn_station::{LINE_COLUMNS, line_row};
 use serde_json::json;
 
 use crate::commands::Result;
@@ -45,35 +47,16 @@ impl Results {
 /// The table, and how many rows it has below its header.
 pub(super) fn csv(escrow: &Escrow, batch: BatchId) -> std::result::Result<(Vec<u8>, u64), Failure> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut written = writer.write_record(["line", "upn", "serial", "model", "state", "time", "drift", "error"]);
+    let mut written = writer.write_record(LINE_COLUMNS);
     let mut rows = 0;
     escrow.each_line(batch, |line| {
         rows += 1;
         if written.is_ok() {
-            written = writer.write_record(record(&line));
+            written = writer.write_record(line_row(&line, rfc3339).map(|cell| guarded(&cell)));
         }
     })?;
     let failed =
         |error: String| Failure::new(Exit::Bug, "results", format!("failed to write the results: {error}"), "");
     written.map_err(|error| failed(error.to_string()))?;
     writer.into_inner().map(|file| (file, rows)).map_err(|error| failed(error.to_string()))
-}
-
-fn record(line: &Line) -> [String; 8] {
-    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-    let entry = line.entry.as_ref();
-    let serial = entry.map(|entry| &entry.identity.serial).or(line.serial.as_ref());
-    let (failure, failed_at) = line.failure.as_ref().filter(|_| line.state == LineState::Failed).cloned().unzip();
-    let time = failed_at.or(entry.map(|entry| entry.programmed_at.unwrap_or(entry.reserved_at)));
-    let drift = entry.filter(|_| line.state == LineState::Done).and_then(|entry| entry.drift_seconds);
-    [
-        line.number.to_string(),
-        text(line.upn.as_deref()),
-        serial.map(ToString::to_string).unwrap_or_default(),
-        text(entry.and_then(|entry| entry.model.as_deref())),
-        line.state.to_string(),
-        time.map(rfc3339).unwrap_or_default(),
-        drift.map(|seconds| seconds.to_string()).unwrap_or_default(),
-        failure.unwrap_or_default(),
-    ]
 }

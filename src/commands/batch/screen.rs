@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use oathburn_escrow::{Batch, LineCounts};
+use oathburn_escrow::Batch;
 use oathburn_oath::{Remedy, SerialNumber};
 use oathburn_station::{BatchEvent, BatchObserver, DoneLine, Event};
 use oathburn_token::Progress;
@@ -154,22 +154,27 @@ impl Screen {
         let who = line.upn.map_or_else(|| "for stock".into(), printable);
         let model = line.model.map_or_else(String::new, |model| format!(" ({model})"));
         let all = line.counts.done + line.counts.failed + line.counts.left();
-        let text = format!("{}/{all} {who}: {}{model}", line.counts.done + line.counts.failed, line.serial);
+        let at_hand = line.at_hand.map_or_else(String::new, |lines| format!("; {lines} more at hand"));
+        let text = format!("{}/{all} {who}: {}{model}{at_hand}", line.counts.done + line.counts.failed, line.serial);
         self.note(reader, "✓", &text);
         self.show(reader, format!("{} is done, take it off", line.serial));
-        self.count(line.counts);
+        self.count(line);
         self.ring();
         if let Some(hook) = &self.hook {
             hook.tell(done_json(line));
         }
     }
 
-    fn count(&self, counts: LineCounts) {
+    fn count(&self, line: &DoneLine<'_>) {
         let Some(bars) = &self.bars else { return };
+        let counts = line.counts;
         bars.total.set_length(counts.done + counts.failed + counts.left());
         bars.total.set_position(counts.done + counts.failed);
         let (done, seconds) = (counts.done.saturating_sub(self.done_before), self.started.elapsed().as_secs());
-        if let (1.., 1..) = (done, seconds) {
+        if let Some(lines) = line.at_hand {
+            // How fast others are who work on the same order is not known here.
+            bars.total.set_message(format!("of the order, {lines} at hand"));
+        } else if let (1.., 1..) = (done, seconds) {
             let left = Duration::from_secs(seconds * counts.left() / done);
             let minutes = left.as_secs().div_ceil(60);
             bars.total.set_message(format!("{} a minute, {minutes} min left", done * 60 / seconds));
@@ -289,7 +294,7 @@ fn print(event: &Value) {
 }
 
 fn done_json(line: &DoneLine<'_>) -> Value {
-    json!({
+    let mut json = json!({
         "event": "done",
         "batch": line.batch.to_string(),
         "line": line.line,
@@ -303,7 +308,11 @@ fn done_json(line: &DoneLine<'_>) -> Value {
         "done": line.counts.done,
         "failed": line.counts.failed,
         "left": line.counts.left(),
-    })
+    });
+    if let Some(lines) = line.at_hand {
+        json["at_hand"] = lines.into();
+    }
+    json
 }
 
 fn error_json(why: &dyn Remedy) -> Value {

@@ -155,7 +155,10 @@ fn address(wanted: &Wanted, marks: &Marks) -> String {
     let marks = trail::write_marks(marks);
     let Wanted { kind, operator, entry, since, until, .. } = wanted;
     let fields = [("kind", kind), ("operator", operator), ("entry", entry), ("since", since), ("until", until)];
-    let fields = fields.into_iter().filter(|(_, value)| !value.is_empty()).chain((!marks.is_empty()).then_some(("before", &marks)));
+    let fields = fields
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .chain((!marks.is_empty()).then_some(("before", &marks)));
     let fields: Vec<_> = fields.map(|(name, value)| format!("{name}={}", quoted(value))).collect();
     format!("{AUDIT}?{}", fields.join("&"))
 }

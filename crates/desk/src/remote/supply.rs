@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use oathburn_escrow::BatchId;
+use oathburn_escrow::{BatchId, LineCounts};
 use oathburn_oath::{Seed, SerialNumber};
 use oathburn_station::{BatchEvent, BatchObserver, DoneLine, OpenBatch, Supply, TokenInfo};
 
@@ -76,6 +76,11 @@ impl Supply for RemoteWork<'_> {
         }
     }
 
+    fn is_unanswered(&self, serial: &SerialNumber) -> bool {
+        let shared = self.lock();
+        shared.away || shared.orders.is_none() || shared.wanted.contains(serial.as_str())
+    }
+
     fn wanted(&self, serial: &SerialNumber) -> bool {
         let (serial, until) = (serial.to_string(), Instant::now() + ASKED);
         self.lock().wanted.insert(serial.clone());
@@ -110,6 +115,23 @@ impl OrderObserver<'_> {
     }
 }
 
+impl OrderObserver<'_> {
+    /// A line came to its end here. How its order stands: by the desk's last answer, and by what it has not heard of.
+    fn ended(&self, order: BatchId, line: u32, is_done: bool) -> Option<LineCounts> {
+        let order = order.to_string();
+        let mut shared = self.work.lock();
+        shared.ended.insert((order.clone(), line), is_done);
+        let told = shared.orders.iter().flatten().find(|one| one.order == order)?;
+        let here = |wanted: bool| {
+            let of_order = shared.ended.iter().filter(|((one, _), is_done)| *one == order && **is_done == wanted);
+            u64::try_from(of_order.count()).unwrap_or(u64::MAX)
+        };
+        let (done, failed) = (told.done.saturating_add(here(true)), told.failed.saturating_add(here(false)));
+        let open = told.lines.saturating_sub(done).saturating_sub(failed);
+        Some(LineCounts { open, reserved: 0, done, failed })
+    }
+}
+
 impl BatchObserver for OrderObserver<'_> {
     fn event(&self, reader: usize, event: &BatchEvent<'_>) {
         let order = |batch: &BatchId, line: &u32| self.order(*batch, *line);
@@ -120,7 +142,9 @@ impl BatchObserver for OrderObserver<'_> {
             }
             BatchEvent::Done(done) => {
                 let (batch, line) = self.order(done.batch, done.line);
-                self.observer.event(reader, &BatchEvent::Done(&DoneLine { batch, line, ..**done }));
+                let at_hand = Some(done.counts.left());
+                let counts = self.ended(batch, line, true).unwrap_or(done.counts);
+                self.observer.event(reader, &BatchEvent::Done(&DoneLine { batch, line, counts, at_hand, ..**done }));
             }
             BatchEvent::Broken { serial, batch: Some(batch), line: Some(line), why } => {
                 let (batch, line) = order(batch, line);
@@ -129,6 +153,7 @@ impl BatchObserver for OrderObserver<'_> {
             }
             BatchEvent::LineFailed { batch, line, upn, serial, why } => {
                 let (batch, line) = order(batch, line);
+                self.ended(batch, line, false);
                 self.observer.event(reader, &BatchEvent::LineFailed { batch, line, upn: *upn, serial, why: *why });
             }
             other => self.observer.event(reader, other),

@@ -1,6 +1,6 @@
 //! What a station has in hand, and how it keeps in step with its desk.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -85,6 +85,10 @@ pub(super) struct Shared {
     pub(super) portions: Vec<InHand>,
     /// Orders that are there for us, by the last answer; nothing before the first one.
     pub(super) orders: Option<Vec<OrderState>>,
+    /// Lines of orders that ended here, done or failed, and are not in the last answer's counts.
+    pub(super) ended: BTreeMap<(String, u32), bool>,
+    /// Those of them that the desk has heard of since: they are in its next answer's.
+    heard: BTreeSet<(String, u32)>,
     /// Tokens that lie there, for which there is no line.
     pub(super) wanted: BTreeSet<String>,
     /// What the desk has said of tokens, and when.
@@ -370,6 +374,9 @@ impl<'a> RemoteWork<'a> {
             }
         }
         let mut shared = self.lock();
+        for heard in std::mem::take(&mut shared.heard) {
+            shared.ended.remove(&heard);
+        }
         shared.orders = Some(answer.orders);
         shared.wanted.retain(|serial| !request.serials.contains(serial));
         drop(shared);
@@ -469,6 +476,8 @@ impl<'a> RemoteWork<'a> {
                     settled.push(report.clone());
                 }
                 self.with(batch, |portion| settled.iter().for_each(|report| note_told(portion, report)))?;
+                let ended = settled.iter().filter(|one| matches!(one.state, ReportState::Done | ReportState::Failed));
+                self.lock().heard.extend(ended.map(|report| (report.order.clone(), report.line)));
             }
             self.drop_if_over(batch)?;
         }

@@ -11,7 +11,7 @@ use oathburn_escrow::{
     NewLine, Origin, Programmed, Purpose, StationKey, Writer,
 };
 use oathburn_oath::{FamilyId, Remedy as _, Seed, SerialNumber, Slot, TokenIdentity, TokenRecord, TotpParams};
-use oathburn_station::{BatchOptions, Supply as _};
+use oathburn_station::{BatchEvent, BatchObserver, BatchOptions, DoneLine, Supply as _};
 use tempfile::TempDir;
 
 use super::wire::*;

@@ -244,12 +244,7 @@ impl View for PostgresView<'_> {
         Ok(events)
     }
 
-    fn events_before(
-        &self,
-        filter: &EventFilter,
-        end: (i64, i64),
-        limit: usize,
-    ) -> Result<Vec<EventRow>, EscrowError> {
+    fn events_before(&self, filter: &EventFilter, end: (i64, i64), limit: usize) -> Result<Vec<EventRow>, EscrowError> {
         let mut query = Query::new(&format!("{EVENT_SELECT} WHERE e.writer = ? AND e.sequence < ?"));
         query.value(end.0);
         query.value(end.1);

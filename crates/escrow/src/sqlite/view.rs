@@ -403,12 +403,7 @@ impl View for SqliteView<'_> {
         events.into_iter().map(|event| self.with_touched(event)).collect()
     }
 
-    fn events_before(
-        &self,
-        filter: &EventFilter,
-        end: (i64, i64),
-        limit: usize,
-    ) -> Result<Vec<EventRow>, EscrowError> {
+    fn events_before(&self, filter: &EventFilter, end: (i64, i64), limit: usize) -> Result<Vec<EventRow>, EscrowError> {
         let mut query = Query::new(
             format!("{EVENT_SELECT} WHERE e.writer = ? AND e.sequence < ?"),
             [Value::Integer(end.0), Value::Integer(end.1)],

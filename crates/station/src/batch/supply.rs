@@ -35,6 +35,12 @@ pub trait Supply: Sync {
     /// A token came for which there is no line: more may be wanted, or one for this very token. Whether some may have come
     /// meanwhile; the token waits for the answer.
     fn wanted(&self, serial: &SerialNumber) -> bool;
+
+    /// Whether nobody has said whether there is a line elsewhere for a token that is refused: whoever gives lines out does not
+    /// answer.
+    fn is_unanswered(&self, _: &SerialNumber) -> bool {
+        false
+    }
 }
 
 /// A batch whose lines may be begun.

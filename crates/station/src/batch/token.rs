@@ -90,6 +90,10 @@ impl Shared<'_> {
                     self.stop(reader, error);
                     return Next::TakeOff;
                 }
+                Err(StationError::NoLine { .. }) if self.run.supply.is_unanswered(&serial) => {
+                    let error = StationError::NoLineAtHand { serial: serial.clone() };
+                    return self.refuse(reader, Some(&serial), &error);
+                }
                 Err(error) => {
                     self.look();
                     if self.is_over() {
@@ -311,6 +315,7 @@ impl Shared<'_> {
             entry: burned.entry,
             drift_seconds: burned.drift.map(Drift::seconds),
             counts,
+            at_hand: None,
         };
         self.observer.event(reader, &BatchEvent::Done(&told));
         self.run.supply.changed(done.lease.batch);

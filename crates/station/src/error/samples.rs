@@ -7,7 +7,7 @@ use oathburn_token::{ForeignCard, TokenError, TransportError};
 use crate::StationError;
 
 oathburn_oath::variants! {
-    StationError: Token Burn NotMarkedUnknown NotMarkedProgrammed Escrow Seed Foreign OtherToken Live InUseElsewhere NotEscrowed Unfinished DuplicateSeed DoneInBatch OtherBatch OtherFamily NoLine LineBusy LineEnded SetAside CodeDiffers AccessKeyUnsure FactoryKeyRefused NotConfirmed OfficerNeeded
+    StationError: Token Burn NotMarkedUnknown NotMarkedProgrammed Escrow Seed Foreign OtherToken Live InUseElsewhere NotEscrowed Unfinished DuplicateSeed DoneInBatch OtherBatch OtherFamily NoLine NoLineAtHand LineBusy LineEnded SetAside CodeDiffers AccessKeyUnsure FactoryKeyRefused NotConfirmed OfficerNeeded
 }
 
 impl StationError {
@@ -41,6 +41,7 @@ impl StationError {
             Self::OtherBatch { serial: serial(), batch, line: 7 },
             Self::OtherFamily { serial: serial(), family: FamilyId::new("ykoath").expect("a literal of letters") },
             Self::NoLine { serial: serial() },
+            Self::NoLineAtHand { serial: serial() },
             Self::LineBusy { serial: serial(), line: 7 },
             Self::LineEnded { serial: serial(), line: 7, state: LineState::Failed },
             Self::SetAside { serial: serial() },

@@ -84,6 +84,79 @@ fn a_station_whose_clock_is_off_gives_its_lines_back() {
     is_sound(&desk);
 }
 
+/// Hears how many lines of the order are done, have failed and are left, and how many are at hand.
+#[derive(Default)]
+struct Heard(Mutex<Vec<[u64; 4]>>);
+
+impl BatchObserver for Heard {
+    fn event(&self, _: usize, event: &BatchEvent<'_>) {
+        if let BatchEvent::Done(line) = event {
+            let (counts, at_hand) = (line.counts, line.at_hand.unwrap());
+            self.0.lock().unwrap().push([counts.done, counts.failed, counts.left(), at_hand]);
+        }
+    }
+
+    fn ask_code(&self, _: usize, _: &SerialNumber, _: u32) -> Option<String> {
+        None
+    }
+}
+
+#[test]
+fn a_station_says_how_far_the_order_is_and_what_is_at_hand() {
+    let home = Home::new();
+    let desk = home.desk();
+    let (paris, lyon) = (Far::new("P-1", "Paris"), Far::new("L-1", "Lyon"));
+    let id = order(&desk, 7, Audience::default());
+    let (way, other) = (paris.way(&desk), lyon.way(&desk));
+    paris.work(&way, 4, |work, escrow| {
+        let heard = Heard::default();
+        let observer = OrderObserver { work, observer: &heard };
+        let done = |number: u32| {
+            let serial = SerialNumber::new(&format!("865962200000{number}")).unwrap();
+            burn(work, escrow, serial.as_str(), Reach::Done).unwrap();
+            let entry = escrow.find(&identity(serial.as_str())).unwrap().remove(0);
+            // What the run itself counts: its own lines.
+            let batch = entry.batch.unwrap();
+            let counts = escrow.line_counts(batch).unwrap();
+            let line = DoneLine {
+                batch,
+                line: entry.line.unwrap(),
+                upn: None,
+                issuer: None,
+                label: None,
+                serial: &serial,
+                model: None,
+                entry: entry.id,
+                drift_seconds: None,
+                counts,
+                at_hand: None,
+            };
+            observer.event(0, &BatchEvent::Done(&line));
+            heard.0.lock().unwrap().pop().unwrap()
+        };
+        work.sync(false).unwrap();
+        assert_eq!(done(1), [1, 0, 6, 3]);
+        lyon.work(&other, 2, |work, escrow| {
+            work.sync(false).unwrap();
+            burn(work, escrow, "8659622000011", Reach::Done).unwrap();
+            work.sync(false).unwrap();
+        });
+        // What others do is heard of with the next answer; what was told is counted once.
+        assert_eq!(done(2), [2, 0, 5, 2]);
+        work.sync(false).unwrap();
+        *way.cut.lock().unwrap() = true;
+        assert_eq!(done(3)[..3], [4, 0, 3]);
+        assert!(work.sync(false).is_err());
+        assert_eq!(done(4)[..3], [5, 0, 2]);
+        // Nobody knows whether there is a line for another one.
+        assert!(work.is_unanswered(&SerialNumber::new("8659622000099").unwrap()));
+        *way.cut.lock().unwrap() = false;
+        work.sync(false).unwrap();
+        assert!(!work.is_unanswered(&SerialNumber::new("8659622000099").unwrap()));
+    });
+    assert_eq!(desk.order(id).unwrap().batch.counts.done, 5);
+}
+
 #[test]
 fn what_was_killed_goes_on_where_it_was() {
     let home = Home::new();
