@@ -21,8 +21,8 @@ fn slips_are_printed_whole_and_alone() {
     Colleague::begin(&mut browser, ADMIN, &office.enrolment).finish(&mut browser, "Stations");
     // Some slips are longer than others.
     let place = |number: usize| "Hall with a name that goes on and on, ".repeat(number % 4);
-    let rows: String =
-        (1..=SLIPS).map(|number| format!("00-1A-2B-3C-4D-{number:02X},\"{}no. {number}\"\n", place(number))).collect();
+    let row = |number: usize| format!("00-1A-2B-3C-4D-{number:02X},\"{}no. {number}\"\n", place(number));
+    let rows = (1..=SLIPS).map(row).collect::<Vec<_>>().concat();
     browser.go("/stations/add", "Add stations");
     browser.attach("File", &browser.file("stations.csv", &format!("MAC ID,Location\n{rows}")));
     browser.press("Upload", "Stations");
