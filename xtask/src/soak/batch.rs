@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let kills = number(1, KILLS).map_err(|_| usage())?;
     let seed = numbers.get(2).copied().unwrap_or(1);
     setup::ensure()?;
-    bench::build()?;
+    bench::build(Some("batch"))?;
     println!("{tokens} tokens on {READERS} readers, {kills} kills, {} % faults, chance {seed}", FAULTS / 10);
     Soak::start(tokens, kills, seed)?.play()
 }
