@@ -138,8 +138,9 @@ impl Import {
         if refused > 0 && !self.keep_going {
             return Err(refusal(context, format, &tally));
         }
-        if !self.dry_run {
-            let new = tally.imported;
+        let new = tally.imported;
+        // Where nothing is new the file need not be read again.
+        if !self.dry_run && new > 0 {
             let facts = Facts::new().with("format", format.id()).with_some("file", source.name());
             tally.imported = take_in(context, &escrow, format, &mut source, &mut options, &judge, &facts)?;
             if tally.imported < new {
@@ -210,8 +211,14 @@ fn look(
                     judge.note(&row);
                     new += 1;
                 }
-                Verdict::There => there += 1,
-                Verdict::Wrong(failure) => problems.add(Some(row.0), None, failure),
+                Verdict::There => {
+                    judge.pass_over(&row);
+                    there += 1;
+                }
+                Verdict::Wrong(failure) => {
+                    judge.pass_over(&row);
+                    problems.add(Some(row.0), None, failure);
+                }
             }
         }
         Ok::<_, Failure>(())
@@ -281,7 +288,7 @@ fn refusal(context: &Context, format: &dyn Format, tally: &Tally) -> Failure {
     Failure::new(Exit::Input, "rows-refused", message, remedy).beside(&done)
 }
 
-/// Reads the file once more and takes in what is right, some rows a transaction.
+/// Reads the file once more and takes in what is right and new, some rows a transaction.
 fn take_in(
     context: &Context,
     escrow: &Escrow,
@@ -297,10 +304,9 @@ fn take_in(
     let mut failed = None;
     let mut place = 0;
     let mut flush = |chunk: &mut Vec<Sound>| {
-        let verdicts = known(escrow, chunk)?;
-        let new = chunk.iter().zip(&verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::New));
+        let records = chunk.iter().map(|(.., record)| record);
         let reservations: Vec<_> =
-            new.map(|((.., record), _)| Reservation { record, origin: Origin::Imported, batch: None }).collect();
+            records.map(|record| Reservation { record, origin: Origin::Imported, batch: None }).collect();
         if !reservations.is_empty() {
             // What another process takes in meanwhile, or has taken in since, is not taken in twice.
             let taken = escrow.import_new(&reservations, facts.clone())?;

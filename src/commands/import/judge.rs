@@ -1,6 +1,5 @@
 //! Whether a row is right, new, or there already.
 
-use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::fmt::Write as _;
 use std::hash::BuildHasher;
@@ -53,8 +52,34 @@ pub(super) struct Judge<'a> {
     lengths: Option<SerialLengths>,
     hasher: RandomState,
     seen: Vec<Seen>,
-    /// Tokens that are not taken in, by their place.
-    left_out: HashSet<u64>,
+    /// Tokens that are not taken in, or are there already, by their place.
+    left_out: Places,
+}
+
+/// A set of places in a file: a bit each.
+#[derive(Default)]
+struct Places(Vec<u64>);
+
+impl Places {
+    /// Whether it was not among them before.
+    fn insert(&mut self, place: u64) -> bool {
+        let (index, bit) = Self::at(place);
+        if self.0.len() <= index {
+            self.0.resize(index + 1, 0);
+        }
+        let before = self.0[index];
+        self.0[index] |= bit;
+        before & bit == 0
+    }
+
+    fn contains(&self, place: u64) -> bool {
+        let (index, bit) = Self::at(place);
+        self.0.get(index).is_some_and(|bits| bits & bit != 0)
+    }
+
+    fn at(place: u64) -> (usize, u64) {
+        (usize::try_from(place / 64).unwrap_or(usize::MAX), 1 << (place % 64))
+    }
 }
 
 /// The line, the column and what is wrong there.
@@ -75,7 +100,7 @@ impl<'a> Judge<'a> {
             lengths: matter.then(SerialLengths::default),
             hasher: RandomState::new(),
             seen: Vec::new(),
-            left_out: HashSet::new(),
+            left_out: Places::default(),
         }
     }
 
@@ -119,6 +144,11 @@ impl<'a> Judge<'a> {
         self.seen.push(Seen { token, seed, line: *line, place: *place });
     }
 
+    /// Leaves out a row that is there already.
+    pub(super) fn pass_over(&mut self, (_, place, _): &Sound) {
+        self.left_out.insert(*place);
+    }
+
     /// Finds what is there twice, and serial numbers that lost their zeros. The numbers of rows that are left out as
     /// wrong, and as repeated.
     pub(super) fn finish(&mut self, problems: &mut Problems) -> (u64, u64) {
@@ -154,7 +184,7 @@ impl<'a> Judge<'a> {
     /// Whether a row is taken in when the file is read once more.
     pub(super) fn accepts(&self, (_, place, record): &Sound) -> bool {
         let suspect = self.lengths.as_ref().and_then(|lengths| lengths.suspect(&record.identity.serial));
-        !self.left_out.contains(place) && suspect.is_none()
+        !self.left_out.contains(*place) && suspect.is_none()
     }
 }
 
@@ -256,6 +286,18 @@ mod tests {
         let (one, other) = (name(Some(&"x".repeat(99)), Some("a")), name(Some(&"x".repeat(99)), Some("b")));
         assert_eq!(one.as_ref().map(String::len), Some(64));
         assert_ne!(one, other);
+    }
+
+    #[test]
+    fn places_are_remembered_once() {
+        let mut places = Places::default();
+        for place in [0, 63, 64, 1000] {
+            assert!(!places.contains(place));
+            assert!(places.insert(place));
+            assert!(!places.insert(place));
+            assert!(places.contains(place));
+        }
+        assert!(!places.contains(1) && !places.contains(128) && !places.contains(u64::MAX));
     }
 
     #[test]
