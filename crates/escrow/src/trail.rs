@@ -114,7 +114,7 @@ impl Escrow {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Up to `limit` of the newest events that pass, by time. See [`Escrow::each_event_before`].
+    /// Up to `limit` of the newest events that pass, by time. See [`Escrow::newest_events_before`].
     pub fn newest_events(&self, filter: &EventFilter, limit: usize) -> Result<Vec<Event>, EscrowError> {
         let mut newest = self.newest_events_before(filter, &BTreeMap::new(), limit)?;
         newest.reverse();
