@@ -153,7 +153,8 @@ fn what_the_desk_could_not_be_told_is_told_by_the_next_run() {
     // What was not begun was given back.
     let (code, summary) = {
         station.lab().remove(0).unwrap();
-        play(&station, tokens(4, 1), &[])
+        // Another token: of two with one serial number nobody could say which shows its code.
+        play(&station, tokens(5, 1), &[])
     };
     assert_eq!((code, &summary["done"]), (0, &1.into()));
     assert_eq!(office.done(order, &[&station]), 4);
