@@ -65,6 +65,7 @@ mod canon;
 mod check;
 mod checkpoint;
 mod claim;
+mod conditions;
 mod copy;
 mod custodian;
 mod duplicate;

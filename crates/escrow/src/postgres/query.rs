@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use oathburn_oath::UnixTime;
 use postgres::types::ToSql;
 
 use super::session::{Param, Session};
 use super::view::rows;
+use crate::conditions::{Condition, Operand, column, seconds};
 use crate::entry::{ACCESS_KEYS, DESK_KEYS, DESK_LOGINS, NO_TOKENS};
-use crate::{DateKind, EscrowError, Filter, Stats};
+use crate::{EscrowError, Filter, Stats};
 
 /// A query that grows by conditions, in which each `?` stands for the next value.
 pub(super) struct Query {
@@ -50,6 +50,17 @@ impl Query {
         }
     }
 
+    /// Further conditions.
+    pub(super) fn and_all(&mut self, conditions: Vec<Condition>) {
+        for (condition, operand) in conditions {
+            match operand {
+                Operand::Bytes(bytes) => self.and(condition, Some(bytes)),
+                Operand::Text(text) => self.and(condition, Some(text)),
+                Operand::Number(number) => self.and(condition, Some(number)),
+            }
+        }
+    }
+
     pub(super) fn end(&mut self, order: &str, limit: usize) {
         self.push(order);
         self.push(" LIMIT ?");
@@ -58,20 +69,6 @@ impl Query {
 
     pub(super) fn params(&self) -> Vec<Param<'_>> {
         self.values.iter().map(|value| &**value as Param<'_>).collect()
-    }
-}
-
-pub(super) fn seconds(time: UnixTime) -> i64 {
-    i64::try_from(time.seconds()).unwrap_or(i64::MAX)
-}
-
-const fn column(of: DateKind) -> &'static str {
-    match of {
-        DateKind::Sealed => "reserved_at",
-        DateKind::Programmed => "programmed_at",
-        DateKind::Verified => "verified_at",
-        DateKind::Exported => "exported_at",
-        DateKind::Activated => "activated_at",
     }
 }
 

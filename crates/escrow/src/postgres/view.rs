@@ -9,6 +9,7 @@ use super::rows::{
 };
 use super::session::{Param, Session};
 use super::{batches, records};
+use crate::conditions::of_events;
 use crate::seal::SealRow;
 use crate::sqlite::SqliteStore;
 use crate::store::{
@@ -74,22 +75,6 @@ impl PostgresView<'_> {
         }
         Ok(())
     }
-}
-
-/// The conditions of a filter on events.
-fn pass(query: &mut Query, filter: &EventFilter) {
-    query.and(
-        "(e.writer, e.sequence) IN (SELECT writer, sequence FROM event_entries WHERE entry = ?)",
-        filter.entry.map(|entry| entry.as_bytes().to_vec()),
-    );
-    query.and("e.kind = ?", filter.kind.map(|kind| kind.as_str().to_owned()));
-    let writer = filter.writer.map(|writer| writer.as_bytes().to_vec());
-    query.and("w.key = ?", writer.clone());
-    // Where this chain ends, not after all that come behind it.
-    query.and("e.writer <= (SELECT id FROM writers WHERE key = ?)", writer);
-    query.and("e.operator = ?", filter.operator.clone());
-    query.and("e.time >= ?", filter.since.map(query::seconds));
-    query.and("e.time < ?", filter.until.map(query::seconds));
 }
 
 impl View for PostgresView<'_> {
@@ -237,7 +222,7 @@ impl View for PostgresView<'_> {
         let mut query = Query::new(&format!("{EVENT_SELECT} WHERE (e.writer, e.sequence) > (?, ?)"));
         query.value(after.0);
         query.value(after.1);
-        pass(&mut query, filter);
+        query.and_all(of_events(filter));
         query.end(" ORDER BY e.writer, e.sequence", limit);
         let mut events = self.list(&query.sql, &query.params(), event)?;
         self.touch_all(&mut events)?;
@@ -248,7 +233,7 @@ impl View for PostgresView<'_> {
         let mut query = Query::new(&format!("{EVENT_SELECT} WHERE e.writer = ? AND e.sequence < ?"));
         query.value(end.0);
         query.value(end.1);
-        pass(&mut query, filter);
+        query.and_all(of_events(filter));
         query.end(" ORDER BY e.sequence DESC", limit);
         let mut events = self.list(&query.sql, &query.params(), event)?;
         self.touch_all(&mut events)?;

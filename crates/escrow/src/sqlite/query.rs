@@ -1,12 +1,12 @@
 //! Queries that are put together, and those that count.
 
-use oathburn_oath::UnixTime;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::view::{rows, text};
+use crate::conditions::{Condition, Operand, column, seconds};
 use crate::entry::{ACCESS_KEYS, DESK_KEYS, DESK_LOGINS, NO_TOKENS};
-use crate::{DateKind, Filter, Stats};
+use crate::{Filter, Stats};
 
 /// A query that grows by conditions.
 pub(super) struct Query {
@@ -28,24 +28,22 @@ impl Query {
         }
     }
 
+    /// Further conditions.
+    pub(super) fn and_all(&mut self, conditions: Vec<Condition>) {
+        for (condition, operand) in conditions {
+            let value = match operand {
+                Operand::Bytes(bytes) => Value::Blob(bytes),
+                Operand::Text(text) => Value::Text(text),
+                Operand::Number(number) => Value::Integer(number),
+            };
+            self.and(condition, Some(value));
+        }
+    }
+
     pub(super) fn end(&mut self, order: &str, limit: usize) {
         self.sql.push_str(order);
         self.sql.push_str(" LIMIT ?");
         self.values.push(rows(limit).into());
-    }
-}
-
-pub(super) fn seconds(time: UnixTime) -> i64 {
-    i64::try_from(time.seconds()).unwrap_or(i64::MAX)
-}
-
-const fn column(of: DateKind) -> &'static str {
-    match of {
-        DateKind::Sealed => "reserved_at",
-        DateKind::Programmed => "programmed_at",
-        DateKind::Verified => "verified_at",
-        DateKind::Exported => "exported_at",
-        DateKind::Activated => "activated_at",
     }
 }
 

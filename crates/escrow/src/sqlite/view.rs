@@ -7,6 +7,7 @@ use super::fault::Fault;
 use super::query::{self, Query};
 use super::{batches, records};
 use crate::annotation::AnnotationRow;
+use crate::conditions::of_events;
 use crate::seal::SealRow;
 use crate::store::{
     BatchRow, ChainHead, EntryRow, EventRow, HeaderRow, HolderRow, LineRow, Look, RecordRow, RosterRow, Take, Touch,
@@ -234,22 +235,6 @@ impl SqliteView<'_> {
     }
 }
 
-/// The conditions of a filter on events.
-fn pass(query: &mut Query, filter: &EventFilter) {
-    query.and(
-        "(e.writer, e.sequence) IN (SELECT writer, sequence FROM event_entries WHERE entry = ?)",
-        filter.entry.map(|entry| entry.as_bytes().to_vec()),
-    );
-    query.and("e.kind = ?", filter.kind.map(|kind| kind.as_str().to_owned()));
-    let writer = filter.writer.map(|writer| writer.as_bytes().to_vec());
-    query.and("w.key = ?", writer.clone());
-    // Where this chain ends, not after all that come behind it.
-    query.and("e.writer <= (SELECT id FROM writers WHERE key = ?)", writer);
-    query.and("e.operator = ?", filter.operator.clone());
-    query.and("e.time >= ?", filter.since.map(query::seconds));
-    query.and("e.time < ?", filter.until.map(query::seconds));
-}
-
 impl View for SqliteView<'_> {
     fn header(&self) -> Result<Vec<HeaderRow>, EscrowError> {
         self.list("SELECT id, created_at FROM escrow", [], header)
@@ -397,7 +382,7 @@ impl View for SqliteView<'_> {
             format!("{EVENT_SELECT} WHERE (e.writer, e.sequence) > (?, ?)"),
             [Value::Integer(after.0), Value::Integer(after.1)],
         );
-        pass(&mut query, filter);
+        query.and_all(of_events(filter));
         query.end(" ORDER BY e.writer, e.sequence", limit);
         let events = self.list(&query.sql, params_from_iter(query.values), event)?;
         events.into_iter().map(|event| self.with_touched(event)).collect()
@@ -408,7 +393,7 @@ impl View for SqliteView<'_> {
             format!("{EVENT_SELECT} WHERE e.writer = ? AND e.sequence < ?"),
             [Value::Integer(end.0), Value::Integer(end.1)],
         );
-        pass(&mut query, filter);
+        query.and_all(of_events(filter));
         query.end(" ORDER BY e.sequence DESC", limit);
         let events = self.list(&query.sql, params_from_iter(query.values), event)?;
         events.into_iter().map(|event| self.with_touched(event)).collect()
