@@ -38,6 +38,15 @@ impl Serving {
         answer
     }
 
+    /// What it says when it is to read its certificate again.
+    fn renew(&mut self) -> Value {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+        let mut line = String::new();
+        BufReader::new(self.child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
     fn end(self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
@@ -91,6 +100,38 @@ fn a_certificate_is_made_once_and_then_served() {
     let unwritten = unwritten.to_str().unwrap();
     let failed = desk.run(&["--json", "desk", "certificate", "--host", "x", "--cert", unwritten, "--key", unwritten]);
     assert_eq!(failed.expect(7).error_code(), "certificate-unwritten");
+}
+
+#[test]
+fn a_renewed_certificate_is_served_to_whoever_comes_next() {
+    let desk = with_escrow();
+    let certificate = || desk.json(&["desk", "certificate", "--host", "127.0.0.1"]);
+    let made = certificate();
+    let mut serving = Serving::start(&desk, &[]);
+    let url = serving.ready["url"].as_str().unwrap().to_owned();
+    // A station that nobody has told which one to expect names the one that it was shown.
+    let shown = || {
+        let asked =
+            ["--json", "station", "provision", "--desk", &url, "--mac", "00-1A-2B-3C-4D-5E", "--code", "697150"];
+        let refused = desk.run(&asked).expect(6);
+        assert_eq!(refused.error_code(), "desk-certificate-unknown");
+        refused.stdout.chars().filter(char::is_ascii_alphanumeric).collect::<String>()
+    };
+    let digits = |made: &Value| made["fingerprint"].as_str().unwrap().replace(':', "")[..32].to_owned();
+    assert!(shown().contains(&digits(&made)));
+    // Half a renewal changes nothing.
+    let file = |name: &str| made[name].as_str().unwrap();
+    std::fs::remove_file(file("certificate")).unwrap();
+    let kept = serving.renew();
+    assert_eq!((&kept["event"], &kept["error"]["code"]), (&"certificate-kept".into(), &"certificate-file".into()));
+    assert!(shown().contains(&digits(&made)));
+    std::fs::remove_file(file("key")).unwrap();
+    let renewed = certificate();
+    let line = serving.renew();
+    assert_eq!((&line["event"], &line["fingerprint"]), (&"certificate-renewed".into(), &renewed["fingerprint"]));
+    assert_ne!(made["fingerprint"], renewed["fingerprint"]);
+    assert!(shown().contains(&digits(&renewed)));
+    serving.end();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::changes::Changes;
 use crate::metrics::Metrics;
-use crate::{Desk, Fingerprint, api, csrf, health, limits, metrics, pages, problem};
+use crate::{Desk, ServedCertificate, api, csrf, health, limits, metrics, pages, problem};
 
 /// What every handler gets. Clones share everything.
 #[derive(Clone)]
@@ -19,7 +19,7 @@ pub struct App {
     /// Bytes of bodies that may be in memory at the same time.
     pub(crate) bodies: Arc<Semaphore>,
     /// What stations know the desk by, where it speaks TLS itself.
-    pub(crate) fingerprint: Option<Fingerprint>,
+    pub(crate) certificate: Option<ServedCertificate>,
     /// What those wait for who want to know how stations stand.
     pub(crate) changes: Changes,
     /// Passwords that may be compared at the same time: each takes 19 MiB and a processor.
@@ -39,7 +39,7 @@ impl App {
         let passwords = Arc::new(Semaphore::new(PASSWORDS));
         let searches = Arc::new(Semaphore::new(1));
         let (changes, metrics) = (Changes::new(), Arc::default());
-        Self { desk, secure, bodies, fingerprint: None, changes, passwords, searches, metrics }
+        Self { desk, secure, bodies, certificate: None, changes, passwords, searches, metrics }
     }
 }
 

@@ -69,4 +69,4 @@ pub use helpdesk::HelpdeskLimits;
 pub use limits::Limits;
 pub use people::Role;
 pub use serve::{Listening, Stop, run};
-pub use tls::{Certificate, Fingerprint, SelfSigned};
+pub use tls::{Certificate, Fingerprint, SelfSigned, ServedCertificate};

@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::changes::Changes;
 use crate::patience::Patient;
-use crate::{App, Certificate, Desk, DeskError, Limits, router};
+use crate::{App, Desk, DeskError, Limits, ServedCertificate, router};
 
 /// The largest head of a request, in bytes, and the most headers in it.
 const MAX_HEAD: usize = 32 * 1024;
@@ -77,7 +77,7 @@ impl std::fmt::Display for Listening {
 pub fn run(
     desk: Desk,
     address: SocketAddr,
-    certificate: Option<&Certificate>,
+    certificate: Option<&ServedCertificate>,
     stop: &Stop,
     ready: impl FnOnce(Listening),
 ) -> Result<(), DeskError> {
@@ -93,17 +93,16 @@ pub fn run(
     let limits = desk.settings().limits;
     // A proxy on this machine may be what speaks TLS.
     let secure = certificate.is_some() || !desk.settings().proxies.is_empty();
-    let fingerprint = certificate.map(|certificate| certificate.fingerprint);
-    let app = App { fingerprint, ..App::new(Arc::clone(&desk), secure) };
+    let certificate = certificate.cloned();
+    let app = App { certificate: certificate.clone(), ..App::new(Arc::clone(&desk), secure) };
     let changes = app.changes.clone();
     let router = router(app);
-    let acceptor = certificate.map(|certificate| TlsAcceptor::from(Arc::clone(&certificate.config)));
     let served = runtime.block_on(async {
         let failed = |source| DeskError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
-        ready(Listening { address: listener.local_addr().map_err(failed)?, tls: acceptor.is_some() });
+        ready(Listening { address: listener.local_addr().map_err(failed)?, tls: certificate.is_some() });
         let proxies = desk.settings().proxies.clone();
-        Server { router, acceptor, limits, proxies, stop: stop.clone(), changes }.serve(listener).await;
+        Server { router, certificate, limits, proxies, stop: stop.clone(), changes }.serve(listener).await;
         Ok(())
     });
     // What still blocks ends before the desk does: some stores may not be closed by a thread that serves.
@@ -113,7 +112,7 @@ pub fn run(
 
 struct Server {
     router: Router,
-    acceptor: Option<TlsAcceptor>,
+    certificate: Option<ServedCertificate>,
     limits: Limits,
     proxies: Vec<IpAddr>,
     stop: Stop,
@@ -163,13 +162,12 @@ impl Server {
     }
 
     async fn converse(&self, stream: tokio::net::TcpStream, ip: IpAddr) {
-        match &self.acceptor {
-            None => self.answer(stream, ip).await,
-            Some(acceptor) => match tokio::time::timeout(self.limits.handshake_time, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => self.answer(stream, ip).await,
-                Ok(Err(error)) => tracing::debug!(%ip, %error, "no TLS"),
-                Err(_) => tracing::debug!(%ip, "no TLS in time"),
-            },
+        let Some(certificate) = &self.certificate else { return self.answer(stream, ip).await };
+        let acceptor = TlsAcceptor::from(certificate.now().config);
+        match tokio::time::timeout(self.limits.handshake_time, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => self.answer(stream, ip).await,
+            Ok(Err(error)) => tracing::debug!(%ip, %error, "no TLS"),
+            Err(_) => tracing::debug!(%ip, "no TLS in time"),
         }
     }
 

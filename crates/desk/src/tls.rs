@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use data_encoding::HEXUPPER;
@@ -91,6 +91,28 @@ impl Certificate {
             .map_err(|error| refused(key, error.to_string()))?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { config: Arc::new(config), fingerprint })
+    }
+}
+
+/// The certificate that a desk serves with. It can be renewed while the desk serves; clones hold the same one.
+#[derive(Clone, Debug)]
+pub struct ServedCertificate(Arc<RwLock<Certificate>>);
+
+impl ServedCertificate {
+    /// Serves with this one at first.
+    pub fn new(certificate: Certificate) -> Self {
+        Self(Arc::new(RwLock::new(certificate)))
+    }
+
+    /// Whoever connects from now on gets this one; connections that are there keep theirs.
+    pub fn renew(&self, certificate: Certificate) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = certificate;
+    }
+
+    /// The one of the moment.
+    pub fn now(&self) -> Certificate {
+        // Nothing that is done under the lock can panic halfway.
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

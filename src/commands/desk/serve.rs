@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use clap::Args;
 use oathburn_desk::work::LeaseTerms;
-use oathburn_desk::{Certificate, Desk, HelpdeskLimits, Listening, Settings, Stop, run};
+use oathburn_desk::{Certificate, Desk, DeskError, HelpdeskLimits, Listening, ServedCertificate, Settings, Stop, run};
 use oathburn_escrow::{EscrowError, Officer};
 use oathburn_oath::SystemClock;
 use serde_json::{Value, json};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::{Handle, Signals};
 
 use super::certificate::default_files;
 use crate::commands::Result;
@@ -28,7 +28,8 @@ const CREDENTIAL: &str = "oathburn-passphrase";
 ///
 /// The desk is an officer: its key is unlocked once, with --passphrase-file, with the systemd credential
 /// `oathburn-passphrase`, or by asking. Without a certificate it is for this machine only, for instance for a proxy on
-/// it. Ctrl-C and SIGTERM let what was begun come to its end. Several desks may serve one escrow.
+/// it. Ctrl-C and SIGTERM let what was begun come to its end; SIGHUP has the certificate read again after it was renewed.
+/// Several desks may serve one escrow.
 #[derive(Args, Debug)]
 pub(crate) struct Serve {
     /// Where to listen; port 0 takes a free one
@@ -68,7 +69,8 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(self, context: &Context) -> Result {
-        let certificate = self.certificate(context)?;
+        let files = self.certificate_files(context);
+        let certificate = files.as_ref().map(CertificateFiles::load).transpose()?.map(ServedCertificate::new);
         let leases = LeaseTerms { seconds: u64::from(self.lease_minutes) * 60, ..LeaseTerms::default() };
         let settings = Settings {
             organisation: self.organisation,
@@ -87,23 +89,85 @@ impl Serve {
         let stop = Stop::new();
         // From here on a signal does not end the program, but the desk.
         let _deferred = context.defer_interrupts();
-        end_by_signal(&stop)?;
-        let fingerprint = certificate.as_ref().map(|certificate| certificate.fingerprint.to_string());
-        run(desk, self.listen, certificate.as_ref(), &stop, |listening| {
-            announce(context, listening, fingerprint.as_deref());
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(|error| {
+            let message = format!("failed to listen for signals: {error}");
+            Failure::new(Exit::Bug, "signals", message, "")
+        })?;
+        let handle = signals.handle();
+        std::thread::scope(|scope| {
+            // However the desk ends, nobody listens for signals any more.
+            let _closing = Closing(&handle);
+            scope.spawn(|| {
+                for signal in signals.forever() {
+                    match (signal, &files, &certificate) {
+                        (SIGHUP, Some(files), Some(certificate)) => renew(context, files, certificate),
+                        (SIGHUP, ..) => context.talk.say("there is no certificate to read again"),
+                        _ => stop.stop(),
+                    }
+                }
+            });
+            run(desk, self.listen, certificate.as_ref(), &stop, |listening| {
+                announce(context, listening, certificate.as_ref());
+            })
         })?;
         context.talk.say("the desk has ended");
         Ok(Outcome::new(Value::Null, ""))
     }
 
-    fn certificate(&self, context: &Context) -> std::result::Result<Option<Certificate>, Failure> {
-        let defaults = default_files(context);
-        let files = match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => Some((cert, key)),
+    fn certificate_files(&self, context: &Context) -> Option<CertificateFiles> {
+        match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Some(CertificateFiles { cert: cert.clone(), key: key.clone() }),
             _ if self.plain => None,
-            _ => Some((&defaults.0, &defaults.1)).filter(|(cert, _)| cert.exists()),
-        };
-        Ok(files.map(|(cert, key)| Certificate::load(cert, key)).transpose()?)
+            _ => {
+                let (cert, key) = default_files(context);
+                cert.exists().then_some(CertificateFiles { cert, key })
+            }
+        }
+    }
+}
+
+/// Lets whoever listens for signals come to an end.
+struct Closing<'a>(&'a Handle);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Where the certificate lies, so that it can be read again.
+struct CertificateFiles {
+    cert: PathBuf,
+    key: PathBuf,
+}
+
+impl CertificateFiles {
+    fn load(&self) -> std::result::Result<Certificate, DeskError> {
+        Certificate::load(&self.cert, &self.key)
+    }
+}
+
+/// Reads the certificate again. One that is not whole, or not of its key, changes nothing.
+fn renew(context: &Context, files: &CertificateFiles, served: &ServedCertificate) {
+    let line = match files.load() {
+        Ok(certificate) => {
+            let fingerprint = certificate.fingerprint.to_string();
+            served.renew(certificate);
+            context.talk.say(format_args!("the certificate was read again: its fingerprint is {fingerprint}"));
+            json!({ "event": "certificate-renewed", "fingerprint": fingerprint })
+        }
+        Err(error) => {
+            let failure = Failure::from(error);
+            let message = printable(&failure.message);
+            context.talk.warn(format_args!("the desk goes on with the certificate that it has: {message}"));
+            let mut line = failure.to_json();
+            line["event"] = "certificate-kept".into();
+            line
+        }
+    };
+    if context.globals.json {
+        // Whoever started it may be gone already.
+        let _ = writeln!(anstream::stdout().lock(), "{line}");
     }
 }
 
@@ -129,8 +193,9 @@ fn officer(context: &Context) -> std::result::Result<Officer, EscrowError> {
 }
 
 /// Says where the desk is: to whoever started it, as one line.
-fn announce(context: &Context, listening: Listening, fingerprint: Option<&str>) {
+fn announce(context: &Context, listening: Listening, certificate: Option<&ServedCertificate>) {
     let url = listening.to_string();
+    let fingerprint = certificate.map(|certificate| certificate.now().fingerprint.to_string());
     if context.globals.json {
         let line = json!({ "url": url, "address": listening.address.to_string(), "fingerprint": fingerprint });
         // Whoever started it may be gone already.
@@ -141,18 +206,4 @@ fn announce(context: &Context, listening: Listening, fingerprint: Option<&str>) 
     if let Some(fingerprint) = fingerprint {
         context.talk.say(format_args!("its certificate's fingerprint is {fingerprint}"));
     }
-}
-
-fn end_by_signal(stop: &Stop) -> std::result::Result<(), Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| {
-        let message = format!("failed to listen for interrupts: {error}");
-        Failure::new(Exit::Bug, "signals", message, "")
-    })?;
-    let stop = stop.clone();
-    std::thread::spawn(move || {
-        for _ in signals.forever() {
-            stop.stop();
-        }
-    });
-    Ok(())
 }

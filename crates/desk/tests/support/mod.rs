@@ -10,7 +10,9 @@ use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use oathburn_desk::{Certificate, Desk, DeskError, Fingerprint, Limits, Listening, SelfSigned, Settings, Stop, run};
+use oathburn_desk::{
+    Certificate, Desk, DeskError, Fingerprint, Limits, Listening, SelfSigned, ServedCertificate, Settings, Stop, run,
+};
 use oathburn_escrow::{Escrow, Officer, Pins, StationKey, StoreUrl, Writer};
 use oathburn_oath::{Clock, Seed, SystemClock, Totp, TotpParams, UnixTime};
 use rustls::pki_types::pem::PemObject as _;
@@ -108,7 +110,9 @@ impl Server {
         let inner = stop.clone();
         let thread = std::thread::spawn(move || {
             let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            run(desk, any, certificate.as_ref(), &inner, |listening| sender.send(listening).unwrap())
+            run(desk, any, certificate.map(ServedCertificate::new).as_ref(), &inner, |listening| {
+                sender.send(listening).unwrap();
+            })
         });
         let listening = receiver.recv().unwrap();
         assert_eq!(listening.tls, tls);

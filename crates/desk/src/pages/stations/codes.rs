@@ -175,7 +175,7 @@ async fn slips(
 ) -> Result<Response, DeskError> {
     let organisation = app.desk.settings().organisation.clone();
     let url = own_url(&app, &headers);
-    let fingerprint = app.fingerprint.map(|fingerprint| short(&fingerprint.to_string()));
+    let fingerprint = app.certificate.as_ref().map(|certificate| short(&certificate.now().fingerprint.to_string()));
     let Some(issued) = issued(&app, &person, fields).await? else { return Ok(gone(&person)) };
     let body = html! {
         p.screen.hint { "Print this page: each slip goes to the technician of its station. " a href=(STATIONS) { "Back to all stations" } }
