@@ -205,7 +205,7 @@ fn what_does_not_fit_is_shown_and_settled() {
     // Another station may have the lines. What Ulm has burned by then, and tells afterwards, is a second token.
     browser.get(&place).expect(200);
     let nobody = browser.post(&format!("{place}/audience"), &[]).expect(400);
-    assert!(nobody.body.contains("audience-missing"), "{}", nobody.body);
+    assert!(is_again(&nobody.body, "audience-missing"), "{}", nobody.body);
     browser.post(&format!("{place}/audience"), &[("location", "Bern")]).expect(303);
     assert!(browser.get(&place).expect(200).body.contains("<dd>Bern</dd>"));
     manned.clock.pass(13 * 3600);
@@ -220,8 +220,8 @@ fn what_does_not_fit_is_shown_and_settled() {
     let settle = format!("{place}/settle");
     let said = |how, reason| [("conflict", conflict.as_str()), ("how", how), ("reason", reason)];
     browser.get(&place).expect(200);
-    browser.post(&settle, &said("retired", "")).expect(400);
-    browser.post(&settle, &said("seen", "looked")).expect(409);
+    assert!(is_again(&browser.post(&settle, &said("retired", "")).expect(400).body, "reason-missing"));
+    assert!(is_again(&browser.post(&settle, &said("seen", "looked")).expect(409).body, "Code: "));
     browser.post(&settle, &said("burned", "no such way")).expect(400);
     browser.post(&settle, &said("retired", "it is in the shredder")).expect(303);
     browser.post(&settle, &said("accepted", "no")).expect(409);
@@ -229,11 +229,16 @@ fn what_does_not_fit_is_shown_and_settled() {
     let page = browser.get(&place).expect(200).body;
     assert!(!page.contains("Look at these") && page.contains("The token was put out of use: ada"), "{page}");
     // The end of an order needs a reason, too; a station hears of it when it asks.
-    browser.post(&format!("{place}/cancel"), &[("reason", "")]).expect(400);
+    assert!(is_again(&browser.post(&format!("{place}/cancel"), &[("reason", "")]).expect(400).body, "reason-missing"));
     browser.post(&format!("{place}/cancel"), &[("reason", "wrong list")]).expect(303);
     assert!(browser.get(&place).expect(200).body.contains("<dd data-cell=\"state\">cancelled</dd>"));
     assert!(bern.lease(2).portions.is_empty());
     browser.post(&format!("{place}/cancel"), &[("reason", "once more")]).expect(409);
+}
+
+/// Whether this is an order's page with what was wrong, and with the form to be filled in again.
+fn is_again(page: &str, what: &str) -> bool {
+    page.contains(what) && page.contains("role=\"alert\"") && page.contains("Cancel the order")
 }
 
 #[test]
@@ -247,7 +252,7 @@ fn nothing_leaves_that_entra_would_not_take() {
     browser.get(&place).expect(200);
     let export = format!("{place}/export");
     let none = browser.post(&export, &[("reason", "import")]).expect(409);
-    assert!(none.body.contains("nothing-done"), "{}", none.body);
+    assert!(is_again(&none.body, "nothing-done"), "{}", none.body);
     for (line, serial) in [(1, "8659622000001"), (2, "8659622000002")] {
         assert_eq!(ulm.report(&manned, &place, line, (ReportState::Done, serial)), Outcome::Noted);
     }

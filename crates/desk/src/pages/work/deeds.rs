@@ -2,16 +2,18 @@
 
 use axum::Form;
 use axum::extract::{Path, State};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use data_encoding::HEXLOWER;
 use oathburn_escrow::BatchId;
 use serde::Deserialize;
 
 use super::WORK;
-use super::order::id_of;
+use super::order::{id_of, page};
 use crate::blocking::blocking;
+use crate::pages::notice;
 use crate::people::{Person, Role};
+use crate::problem::Problem;
 use crate::work::{Audience, Settlement};
 use crate::{App, Desk, DeskError};
 
@@ -63,11 +65,24 @@ async fn change(
     person: Person,
     id: String,
     job: impl FnOnce(&Desk, &str, BatchId) -> Result<(), DeskError> + Send + 'static,
-) -> Result<Redirect, DeskError> {
+) -> Result<Response, DeskError> {
     person.require(Role::Admin)?;
     let id = id_of(&id)?;
-    blocking(&app, move |desk| job(desk, &person.name, id)).await?;
-    Ok(Redirect::to(&format!("{WORK}/{id}")))
+    let by = person.name.clone();
+    match blocking(&app, move |desk| job(desk, &by, id)).await {
+        Ok(()) => Ok(Redirect::to(&format!("{WORK}/{id}")).into_response()),
+        Err(error) => again(&app, &person, id, error).await,
+    }
+}
+
+/// The order's page once more, with what was wrong. An order that is not there has none, and what the desk itself cannot
+/// do is said as everywhere.
+async fn again(app: &App, person: &Person, id: BatchId, error: DeskError) -> Result<Response, DeskError> {
+    let status = error.status();
+    if status == StatusCode::NOT_FOUND || !status.is_client_error() {
+        return Err(error);
+    }
+    Ok((status, page(app, person, id, 0, notice(&Problem::of(&error))).await?).into_response())
 }
 
 pub(super) async fn cancel(
@@ -75,19 +90,19 @@ pub(super) async fn cancel(
     person: Person,
     Path(id): Path<String>,
     Form(given): Form<Reason>,
-) -> Result<Redirect, DeskError> {
-    let reason = given.reason.trim().to_owned();
-    if reason.is_empty() {
-        return Err(DeskError::ReasonMissing);
-    }
-    change(app, person, id, move |desk, by, id| desk.cancel_order(by, id, Some(&reason))).await
+) -> Result<Response, DeskError> {
+    change(app, person, id, move |desk, by, id| match given.reason.trim() {
+        "" => Err(DeskError::ReasonMissing),
+        reason => desk.cancel_order(by, id, Some(reason)),
+    })
+    .await
 }
 
 pub(super) async fn retry(
     State(app): State<App>,
     person: Person,
     Path(id): Path<String>,
-) -> Result<Redirect, DeskError> {
+) -> Result<Response, DeskError> {
     change(app, person, id, |desk, by, id| desk.retry_order(by, id).map(drop)).await
 }
 
@@ -96,7 +111,7 @@ pub(super) async fn release(
     person: Person,
     Path(id): Path<String>,
     Form(given): Form<Release>,
-) -> Result<Redirect, DeskError> {
+) -> Result<Response, DeskError> {
     change(app, person, id, move |desk, by, id| desk.release_line(by, id, given.line, &given.reason)).await
 }
 
@@ -105,7 +120,7 @@ pub(super) async fn settle(
     person: Person,
     Path(id): Path<String>,
     Form(given): Form<Settle>,
-) -> Result<Redirect, DeskError> {
+) -> Result<Response, DeskError> {
     let conflict = HEXLOWER.decode(given.conflict.as_bytes()).map_err(|_| DeskError::Malformed)?;
     change(app, person, id, move |desk, by, _| desk.settle(by, &conflict, given.how, &given.reason)).await
 }
@@ -115,16 +130,19 @@ pub(super) async fn audience(
     person: Person,
     Path(id): Path<String>,
     Form(given): Form<Vec<(String, String)>>,
-) -> Result<Redirect, DeskError> {
+) -> Result<Response, DeskError> {
     let all =
         |name: &str| given.iter().filter(|(one, _)| one == name).map(|(_, value)| value.clone()).collect::<Vec<_>>();
     let everywhere = !all("everywhere").is_empty();
     let named = Audience { stations: all("station"), locations: all("location") };
-    if !everywhere && named == Audience::default() {
-        return Err(DeskError::AudienceMissing);
-    }
-    let audience = if everywhere { Audience::default() } else { named };
-    change(app, person, id, move |desk, by, id| desk.redirect_order(by, id, &audience)).await
+    change(app, person, id, move |desk, by, id| {
+        let audience = if everywhere { Audience::default() } else { named };
+        if !everywhere && audience == Audience::default() {
+            return Err(DeskError::AudienceMissing);
+        }
+        desk.redirect_order(by, id, &audience)
+    })
+    .await
 }
 
 /// The seeds leave in the answer to a form, with a reason: in no address, in no history.
@@ -136,6 +154,9 @@ pub(super) async fn export(
 ) -> Result<Response, DeskError> {
     person.require(Role::Admin)?;
     let id = id_of(&id)?;
-    let (mut file, _) = blocking(&app, move |desk| desk.export_order(&person.name, id, &given.reason)).await?;
-    Ok(download(&format!("entra-{id}.csv"), std::mem::take(&mut *file)))
+    let by = person.name.clone();
+    match blocking(&app, move |desk| desk.export_order(&by, id, &given.reason)).await {
+        Ok((mut file, _)) => Ok(download(&format!("entra-{id}.csv"), std::mem::take(&mut *file))),
+        Err(error) => again(&app, &person, id, error).await,
+    }
 }

@@ -134,12 +134,21 @@ pub(super) async fn show(
     Query(wish): Query<Wish>,
 ) -> Result<Response, DeskError> {
     person.require(Role::Admin)?;
-    let id = id_of(&id)?;
-    let after = wish.after;
+    page(&app, &person, id_of(&id)?, wish.after, html! {}).await
+}
+
+/// The page of an order, with what there is to be said first.
+pub(super) async fn page(
+    app: &App,
+    person: &Person,
+    id: BatchId,
+    after: u32,
+    said: Markup,
+) -> Result<Response, DeskError> {
     let (shown, stations) =
-        blocking(&app, move |desk| Ok((Shown::of(desk, id, after)?, desk.register().list()?))).await?;
+        blocking(app, move |desk| Ok((Shown::of(desk, id, after)?, desk.register().list()?))).await?;
     let title = shown.progress.order.batch.name.clone();
-    Ok(layout(&person, WORK, &title, &body(&person, &shown, &stations, after)))
+    Ok(layout(person, WORK, &title, &html! { (said) (body(person, &shown, &stations, after)) }))
 }
 
 fn body(person: &Person, shown: &Shown, stations: &[Station], after: u32) -> Markup {
