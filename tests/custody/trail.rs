@@ -14,6 +14,7 @@ fn events_are_found_and_exported_with_their_signatures() {
     let count = |more: &[&str]| desk.json(&[&["escrow", "audit", "list"], more].concat()).as_array().unwrap().len();
     let all = count(&[]);
     assert_eq!((count(&["--kind", "imported"]), count(&["--entry", &id]), count(&["--limit", "2"])), (2, 2, 2));
+    assert_eq!((count(&["--by", "carol"]), count(&["--by", "car"])), (1, 0));
     assert_eq!((count(&["--since", "2020-01-01"]), count(&["--until", "2020-01-01"])), (all, 0));
     let listed = desk.json(&["escrow", "audit", "list"]);
     let station = listed.as_array().unwrap().last().unwrap()["writer"].as_str().unwrap().to_owned();

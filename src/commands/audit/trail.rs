@@ -30,6 +30,9 @@ pub(crate) struct Events {
     /// Only those that this officer or station signed: its name on the roster, or the beginning of its key
     #[arg(long, value_name = "NAME")]
     writer: Option<String>,
+    /// Only what was done for this operator or person, by the whole name
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
     /// Only from this time on (RFC 3339, a date, or Unix seconds)
     #[arg(long, value_name = "TIME", value_parser = parse_date)]
     since: Option<UnixTime>,
@@ -70,7 +73,7 @@ impl Events {
     fn filter(self, escrow: &Escrow) -> std::result::Result<EventFilter, Failure> {
         let entry = self.entry.map(|id| select::entry(escrow, &id)).transpose()?.map(|entry| entry.id);
         let writer = self.writer.map(|name| writer(escrow, &name)).transpose()?;
-        Ok(EventFilter { entry, kind: self.kind, writer, operator: None, since: self.since, until: self.until })
+        Ok(EventFilter { entry, kind: self.kind, writer, operator: self.by, since: self.since, until: self.until })
     }
 }
 

@@ -99,7 +99,7 @@ impl Remedy for EscrowError {
     fn remedy(&self) -> Option<String> {
         let text = match self {
             Self::KeyFileMissing { .. } => {
-                "give the right file with --identity, or make a new escrow with `oathburn escrow init`"
+                "give the officer's file with --identity; whoever has none asks an officer, and the first escrow is made with `oathburn escrow init`"
             }
             Self::KeyFileExists { .. } => "give another path; an old key opens what was sealed to it, keep it",
             Self::KeyFileExposed { path, .. } => {
@@ -145,7 +145,9 @@ impl Remedy for EscrowError {
                 "have it made on the server: createdb --encoding UTF8 --template template0 NAME"
             }
             Self::StoreUnsuitable { .. } => "use PostgreSQL 13 or newer, and a database of the encoding UTF8",
-            Self::StoreExists { .. } => "give another path, or use the escrow that is there",
+            Self::StoreExists { .. } => {
+                "give another path, or use the escrow that is there; `oathburn escrow restore --replace` moves it aside"
+            }
             Self::StoreMissing { .. } => "check --store, or make a new escrow with `oathburn escrow init`",
             Self::StoreBusy { .. } => "wait for the other program to finish and run again; nothing was written",
             Self::NotDatabase { .. } | Self::NotEscrow { .. } => "check --store: it names something else",
