@@ -2,7 +2,9 @@
 
 use std::env;
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _, stdout};
+use std::num::NonZeroUsize;
 use std::process::{Command, ExitStatus, Stdio};
+use std::thread::available_parallelism;
 use std::time::Instant;
 
 use crate::failure::{Failure, While as _};
@@ -86,6 +88,9 @@ fn judge(name: &str, status: ExitStatus) -> Result<(), Failure> {
 fn test(tally: &mut Tally) -> Result<(), Failure> {
     let name = "cargo test";
     let mut cargo = command(&["test", "--workspace", "--no-fail-fast"]);
+    // Half of the tests' time is waiting: for a card, a service, a browser.
+    let threads = available_parallelism().map_or(1, NonZeroUsize::get) + 2;
+    cargo.env("RUST_TEST_THREADS", threads.to_string());
     let mut child = cargo.stdout(Stdio::piped()).spawn().while_doing(name)?;
     let mut output = BufReader::new(child.stdout.take().expect("it was asked for"));
     let mut line = Vec::new();
