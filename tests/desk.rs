@@ -139,6 +139,9 @@ fn other_machines_are_not_served_without_tls() {
     let desk = with_escrow();
     let refused = desk.run(&["--json", "desk", "serve", "--listen", "0.0.0.0:0"]).expect(2);
     assert_eq!(refused.error_code(), "desk-plain");
+    for organisation in ["", " ", "two\nlines", &"x".repeat(101)] {
+        desk.run(&["desk", "serve", "--organisation", organisation]).expect(2);
+    }
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn what_is_typed_is_text_everywhere() {
     if !there_is_one() {
         return;
     }
-    let office = Office::open(0);
+    let office = Office::of(EVIL, 0);
     let mut browser = Browser::open(&office.url);
     nobody_is_signed_in(&mut browser);
     Colleague::begin(&mut browser, ADMIN, &office.enrolment).finish(&mut browser, "Stations");

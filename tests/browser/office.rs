@@ -25,11 +25,16 @@ pub(crate) const ADMIN: &str = "ada@example.com";
 impl Office {
     /// A desk on a machine with so many readers.
     pub(crate) fn open(readers: usize) -> Self {
+        Self::of("Example AG", readers)
+    }
+
+    /// The same of an organisation of this name.
+    pub(crate) fn of(organisation: &str, readers: usize) -> Self {
         let machine = if readers == 0 { Desk::without_readers() } else { Desk::without_escrow(readers) };
         machine.run(&["escrow", "init", "--plain-identity"]).expect(0);
         machine.run(&["desk", "certificate", "--host", "127.0.0.1"]).expect(0);
         let enrolment = machine.json(&["desk", "bootstrap", ADMIN])["enrolment_code"].as_str().unwrap().to_owned();
-        let serve = ["--json", "desk", "serve", "--listen", "127.0.0.1:0", "--organisation", "Example AG"];
+        let serve = ["--json", "desk", "serve", "--listen", "127.0.0.1:0", "--organisation", organisation];
         let mut serving = machine.command(&serve).spawn().unwrap();
         let mut line = String::new();
         let mut stdout = BufReader::new(serving.stdout.take().unwrap());

@@ -23,6 +23,8 @@ use crate::output::{Outcome, printable};
 
 /// The name of the credential that a unit of systemd hands over.
 const CREDENTIAL: &str = "oathburn-passphrase";
+/// The longest name of an organisation, in characters.
+const MAX_ORGANISATION: usize = 100;
 
 /// Serve the desk's pages, and the stations that ask it
 ///
@@ -45,7 +47,7 @@ pub(crate) struct Serve {
     #[arg(long, conflicts_with_all = ["cert", "key"])]
     plain: bool,
     /// Whose desk it is: shown on its pages and at stations
-    #[arg(long, value_name = "NAME", default_value = "oathburn")]
+    #[arg(long, value_name = "NAME", default_value = "oathburn", value_parser = parse_organisation)]
     organisation: String,
     /// For how long a station may work on a line without being heard of
     #[arg(long, value_name = "N", default_value_t = 720, value_parser = clap::value_parser!(u32).range(1..=10_080))]
@@ -168,6 +170,15 @@ fn renew(context: &Context, files: &CertificateFiles, served: &ServedCertificate
     if context.globals.json {
         // Whoever started it may be gone already.
         let _ = writeln!(anstream::stdout().lock(), "{line}");
+    }
+}
+
+/// It stands on slips, at stations, and in the code that people scan for their second factor, which holds no novel.
+fn parse_organisation(text: &str) -> std::result::Result<String, String> {
+    let text = text.trim();
+    match text.chars().count() {
+        1..=MAX_ORGANISATION if !text.contains(char::is_control) => Ok(text.to_owned()),
+        _ => Err(format!("1 to {MAX_ORGANISATION} characters, in one line")),
     }
 }
 
