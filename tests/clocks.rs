@@ -94,7 +94,7 @@ fn stdin_is_not_read_twice() {
 fn another_time_is_set_only_when_it_is_allowed() {
     for (serial, reburned) in [(UNRESTRICTED, false), (RESTRICTED, true)] {
         let desk = desk_with(serial, 0);
-        let arguments = ["sync", "--set-time", "2027-01-01T00:00:00Z", "--json"];
+        let arguments = ["sync", "--set-time", "2040-01-01T00:00:00Z", "--json"];
         assert_eq!(desk.run(&arguments).expect(8).error_code(), "other-time");
         assert!(desk.display_is_escrowed(0, serial));
         let synced = desk.run(&[&arguments[..], &["--allow-time-travel"]].concat()).expect(0).json();
@@ -105,7 +105,7 @@ fn another_time_is_set_only_when_it_is_allowed() {
         let shown = desk.json(&["escrow", "show", synced["entry"].as_str().unwrap()]);
         assert_eq!(shown["drift_seconds"], drift);
         let events = shown["events"].as_array().unwrap();
-        assert!(events.iter().any(|event| event["facts"]["set_to"] == 1_798_761_600), "{shown:#}");
+        assert!(events.iter().any(|event| event["facts"]["set_to"] == 2_208_988_800_u64), "{shown:#}");
     }
 }
 

@@ -100,7 +100,8 @@ fn a_station_goes_on_without_its_desk_and_tells_when_it_is_back() {
             _ => {}
         }
         if (done, away, back) == (4, true, false) {
-            assert!(office.done(order, &[&station]) <= 1);
+            // One report may tell of what both readers did.
+            assert!(office.done(order, &[&station]) <= 2);
             office.start();
             back = true;
         }

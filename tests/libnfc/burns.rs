@@ -6,7 +6,7 @@ use data_encoding::{BASE32_NOPAD, HEXLOWER, HEXUPPER};
 use oathburn_emulator::LabOptions;
 
 use crate::support::{Desk, RESTRICTED, UNRESTRICTED, files};
-use crate::{desk, desk_with, places};
+use crate::{desk, desk_with, heard, places};
 
 #[test]
 fn a_burn_is_escrowed_proved_and_audited() {
@@ -85,7 +85,7 @@ fn nfc_list(desk: &Desk) -> Option<String> {
 fn a_reader_is_left_as_others_need_it() {
     let desk = desk();
     desk.run(&["burn"]).expect(0);
-    let log = desk.lab().chip_log("nfc0").unwrap();
+    let log = heard(&desk);
     // Field off, asleep.
     let last: Vec<_> = log[log.len() - 2..].iter().map(|(command, _)| command.as_str()).collect();
     assert_eq!(last, ["320100", "16f0"]);

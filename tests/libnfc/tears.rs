@@ -2,12 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::desk_with;
 use crate::support::{Desk, RESTRICTED, UNRESTRICTED};
+use crate::{desk_with, heard};
 
 /// What happens to the token, on both kinds of tokens: one loses its seed with its config.
 const TEARS: [&str; 2] = ["tear-before", "tear-after"];
@@ -29,16 +28,10 @@ const CHIP: [&str; 10] = [
 fn frames(desk: &Desk) -> Vec<String> {
     // The first time libnfc also writes registers, which keep what they were given.
     desk.run(&["burn"]).expect(0);
+    heard(desk);
     desk.lab().command("chip nfc0 log clear").unwrap();
     desk.run(&["burn", "--replace"]).expect(0);
-    // The program does not wait for the answer to its good night: the chip may hear it after the program has ended.
-    let given_up = Instant::now() + Duration::from_secs(10);
-    loop {
-        let frames: Vec<_> = desk.lab().chip_log("nfc0").unwrap().into_iter().map(|(command, _)| command).collect();
-        if frames.last().is_some_and(|last| last == "16f0") || Instant::now() > given_up {
-            return frames;
-        }
-    }
+    heard(desk).into_iter().map(|(command, _)| command).collect()
 }
 
 /// Whether a write reached the token since its log was cleared.

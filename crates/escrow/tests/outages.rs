@@ -254,8 +254,11 @@ fn a_slow_network_that_breaks_is_only_slow() {
     let far = Far::new();
     far.proxy.delay(Duration::from_millis(2));
     let batch = batch_of(&far.open(60), 8);
+    let both = std::sync::Barrier::new(2);
     let work = |name: &'static str| {
         let escrow = far.open(60);
+        // Who opens a store does not wait for a server that goes away meanwhile.
+        both.wait();
         for number in 0..4 {
             let serial = format!("{name}{number}");
             burn_line(&escrow, batch, &serial, serial.as_bytes());

@@ -163,8 +163,9 @@ mod tests {
         // `yes --quiet …` would refuse its arguments; a shell does not look at them.
         let folder = tempfile::tempdir().unwrap();
         let endless = folder.path().join("gpg");
-        std::fs::write(&endless, "#!/bin/sh\nexec yes\n").unwrap();
-        std::fs::set_permissions(&endless, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        // A child writes it: what this process has open for writing, a fork of a neighbouring test holds, and nothing starts.
+        let write = "printf '#!/bin/sh\\nexec yes\\n' > \"$0\" && chmod 700 \"$0\"";
+        assert!(Command::new("sh").args(["-c", write]).arg(&endless).status().unwrap().success());
         let refused =
             open_with(endless.as_os_str(), Message::Bytes(b"x"), None, false, Path::new("-"), 1 << 20).unwrap_err();
         assert_eq!((refused.exit, refused.code), (Exit::Input, "import-too-large"));

@@ -146,7 +146,7 @@ mod tests {
             }
         });
         let rooms = ROOMS.lock().unwrap();
-        assert!((1..=KEPT).contains(&rooms.len()));
+        assert!(rooms.len() <= KEPT);
         let is_empty = |block: &Block| block.as_ref().iter().all(|word| *word == 0);
         assert!(rooms.iter().flatten().all(is_empty));
     }

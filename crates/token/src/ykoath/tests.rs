@@ -90,10 +90,10 @@ impl Little {
                 Some(_) => (b"mgr".to_vec(), 0x9000),
                 None => (vec![], 0x6a82),
             },
-            (0x1d, _) => {
-                let number = self.number.unwrap().to_be_bytes();
-                ([&[9, 1, 1, 0x3f, 2, 4][..], &number].concat(), 0x9000)
-            }
+            (0x1d, _) => match self.number {
+                Some(number) => ([&[9, 1, 1, 0x3f, 2, 4][..], &number.to_be_bytes()].concat(), 0x9000),
+                None => (vec![], 0x6d00),
+            },
             (0xa4, 4) => {
                 self.open = self.code.is_none();
                 self.challenge += 1;
