@@ -44,7 +44,9 @@ fn a_reader_that_is_unplugged_is_waited_for() {
     let mut batch = Batch::start(&desk, &["run", "--count", "2", "--yes"]);
     batch.wait_for("waiting");
     desk.lab().chip("nfc0", "unplug").unwrap();
-    assert_eq!(batch.wait_for("reader-away")["error"]["code"], "reader-lost");
+    // While it was asked, or between two times.
+    let away = batch.wait_for("reader-away");
+    assert!(["reader-lost", "reader-missing"].contains(&away["error"]["code"].as_str().unwrap()), "{away}");
     desk.lab().chip("nfc0", "plug").unwrap();
     desk.lab().insert("nfc0", "token2-single serial=8659622000001").unwrap();
     batch.wait_for("done");
