@@ -1,6 +1,6 @@
 //! `oathburn desk serve`
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _, stderr, stdin};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,8 +30,8 @@ const MAX_ORGANISATION: usize = 100;
 ///
 /// The desk is an officer: its key is unlocked once, with --passphrase-file, with the systemd credential
 /// `oathburn-passphrase`, or by asking. Without a certificate it is for this machine only, for instance for a proxy on
-/// it. Ctrl-C and SIGTERM let what was begun come to its end; SIGHUP has the certificate read again after it was renewed.
-/// Several desks may serve one escrow.
+/// it. Ctrl-C and SIGTERM let what was begun come to its end; SIGHUP has a service read its certificate again after it
+/// was renewed. Several desks may serve one escrow.
 #[derive(Args, Debug)]
 pub(crate) struct Serve {
     /// Where to listen; port 0 takes a free one
@@ -91,7 +91,9 @@ impl Serve {
         let stop = Stop::new();
         // From here on a signal does not end the program, but the desk.
         let _deferred = context.defer_interrupts();
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(|error| {
+        // At a terminal it says that the terminal was closed: nobody means a desk to go on then, with an officer's key.
+        let renewal = (!is_at_terminal()).then_some(SIGHUP);
+        let mut signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(renewal)).map_err(|error| {
             let message = format!("failed to listen for signals: {error}");
             Failure::new(Exit::Bug, "signals", message, "")
         })?;
@@ -126,6 +128,11 @@ impl Serve {
             }
         }
     }
+}
+
+/// Whether somebody started it by hand, and sees what is said.
+fn is_at_terminal() -> bool {
+    stdin().is_terminal() || stderr().is_terminal()
 }
 
 /// Lets whoever listens for signals come to an end.
